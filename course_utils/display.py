@@ -1,0 +1,157 @@
+"""What a reader sees below a cell: figures with captions, and bundles that survive without a kernel.
+
+Every figure of the course goes through `show`. In a notebook it becomes one PNG (with its caption as alternative
+text) followed by the visible caption. In a plain script the caption is printed. With COURSE_FIGURES=DIR in the
+environment every figure is also written to DIR as 01.png, 02.png, …, its caption in the file's text chunk
+"Description": this is how authors look at each figure (`COURSE_FIGURES=/tmp/f python lessons/02_….py`).
+"""
+
+import base64
+import html
+import io
+import itertools
+import os
+import re
+from pathlib import Path
+
+from PIL import Image, PngImagePlugin
+
+from course_utils import runtime
+
+DPI = 160
+"""Resolution of shown figures, dots per inch; they are displayed at 100 dots per inch, so they stay sharp."""
+DISPLAY_DPI = 100
+LIMIT_KB = 70
+"""A picture above this many KB is reduced: a notebook with twelve of them must stay under 600 KB."""
+_numbers = itertools.count(1)
+
+
+def show(fig, caption: str) -> None:
+    """Show a figure with its caption, which is visible and is the alternative text; then close the figure.
+
+    `fig` is a matplotlib Figure (or an Axes: its figure is shown); `caption` plain text, Unicode mathematics
+    welcome, one or two sentences that say what is seen. Raises ValueError for an empty caption, TypeError for
+    something that is no figure.
+    """
+    fig = figure_of(fig)
+    check_caption(caption)
+    try:
+        wanted = runtime.in_notebook() or os.environ.get("COURSE_FIGURES") or runtime.profile() == "quick"
+        picture = png(fig) if wanted else b""
+    finally:
+        close(fig)
+    show_png(picture, caption)
+
+
+def show_png(picture: bytes, caption: str) -> None:
+    """Show PNG bytes with a caption, like `show`; empty bytes print the caption only (plain scripts)."""
+    check_caption(caption)
+    save_figure(picture, caption)
+    if runtime.in_notebook():
+        publish(picture, caption)
+        show_caption(caption)
+    elif runtime.rank() == 0:
+        print(f"[figure] {caption}")
+
+
+def check_caption(caption: str) -> None:
+    """Raise ValueError unless `caption` is text with something in it."""
+    if not isinstance(caption, str) or not caption.strip():
+        raise ValueError("Every figure needs a caption that says what is seen: cu.show(fig, 'Left: … Right: …').")
+
+
+def figure_of(fig):
+    """Return the Figure behind a Figure, an Axes or an array of Axes; TypeError for anything else."""
+    from matplotlib.figure import Figure
+
+    if isinstance(fig, Figure):
+        return fig
+    axes = getattr(fig, "flat", [fig])
+    owner = getattr(next(iter(axes), None), "figure", None)
+    if owner is None:
+        raise TypeError(f"Expected a matplotlib figure, got {type(fig).__name__}: return `fig`, or pass `ax.figure`.")
+    return owner
+
+
+def close(fig) -> None:
+    """Forget a figure, so that its memory is freed and no cell shows it twice."""
+    import matplotlib.pyplot as plt
+
+    plt.close(fig)
+
+
+def png(fig, dpi: int = DPI) -> bytes:
+    """Return a figure as small PNG bytes with a palette (at most 256 colours); the figure stays open.
+
+    Width and height in pixels are the figure's inches times `dpi`, unless the file would exceed LIMIT_KB: then it is
+    drawn again at DISPLAY_DPI and with fewer colours.
+    """
+    for attempt, colours in ((dpi, 256), (DISPLAY_DPI, 64), (DISPLAY_DPI, 16)):
+        buffer = io.BytesIO()
+        figure_of(fig).savefig(buffer, format="png", dpi=attempt, facecolor="white", pil_kwargs={"compress_level": 0})
+        with Image.open(buffer) as image:
+            picture = palette_png(image.convert("RGB"), colours, attempt)
+        if len(picture) <= LIMIT_KB * 1024:
+            break
+    return picture
+
+
+def palette_png(image: Image.Image, colours: int = 256, dpi: float = DPI) -> bytes:
+    """Return a Pillow image as PNG bytes with a palette, meant to be shown at `dpi` of its pixels an inch.
+
+    "Maximum coverage" keeps rare colours (a thin line, a few points) within a few of 255 units of what was drawn;
+    median cut, Pillow's default, is up to 75 units off.
+    """
+    if image.mode != "L":
+        image = image.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True, dpi=(dpi, dpi))
+    return buffer.getvalue()
+
+
+def metadata(picture: bytes, caption: str) -> dict:
+    """Return the display metadata of PNG bytes: alternative text, and the width in CSS pixels."""
+    with Image.open(io.BytesIO(picture)) as image:
+        dpi = image.info.get("dpi", (DISPLAY_DPI,))[0]
+        width = round(image.width * DISPLAY_DPI / dpi)
+    return {"image/png": {"alt": caption, "width": width}}
+
+
+def bundle(picture: bytes, caption: str) -> dict:
+    """Return the display data of PNG bytes: {"image/png": base64 text, "text/plain": caption}."""
+    return {"image/png": base64.b64encode(picture).decode("ascii"), "text/plain": caption}
+
+
+def publish(picture: bytes, caption: str, view: dict | None = None) -> None:
+    """Publish one output: a picture and, if `view` is given, the widget that it is the static form of."""
+    from IPython.display import display
+
+    display(bundle(picture, caption) | (view or {}), metadata=metadata(picture, caption), raw=True)
+
+
+def show_caption(caption: str, word: str = "Figure") -> None:
+    """Publish the visible caption (notebooks only): "**Figure.** …" in italics, all Markdown in it escaped."""
+    from IPython.display import display
+
+    text = " ".join(caption.split())
+    display({"text/markdown": f"**{word}.** *{escape(text)}*", "text/plain": f"{word}. {text}"}, raw=True)
+
+
+def escape(text: str) -> str:
+    """Return `text` such that Markdown (with HTML and $-mathematics) shows exactly these characters."""
+    text = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", html.escape(text, quote=False))
+    return text.replace("$", "<span>&#36;</span>")
+
+
+def save_figure(picture: bytes, caption: str) -> Path | None:
+    """Write the picture to the folder that COURSE_FIGURES names (if any) as NN.png; return the path."""
+    folder = os.environ.get("COURSE_FIGURES")
+    if not folder or not picture or runtime.rank() != 0:
+        return None
+    path = Path(folder) / f"{next(_numbers):02d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt("Description", caption)
+    with Image.open(io.BytesIO(picture)) as image:
+        image.save(path, pnginfo=note, optimize=True, dpi=image.info.get("dpi"))
+    return path

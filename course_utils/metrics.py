@@ -1,0 +1,226 @@
+"""How good are samples? Distances in the features of the shipped digit classifier, always beside their real-data floor.
+
+Images are uint8 (N, 1, 28, 28) or (N, 28, 28) (`cu.to_uint8` makes them). Features are float64 (N, 128). Nothing here
+is compared across different n: a Fréchet distance is biased upward by an amount that depends on n.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_utils import runtime
+
+HALVINGS = 20
+INDISTINGUISHABLE = 1.3
+
+
+@cache
+def classifier():
+    """Return the shipped metric classifier, in evaluation mode on the device. Raises if its run is missing."""
+    from course_utils import nets, runs
+
+    model = nets.DigitClassifier()
+    runs.restore("classifier", model)
+    return model.eval().to(runtime.device())
+
+
+@torch.no_grad()
+def features(images: Tensor, batch_size: int = 1000) -> Tensor:
+    """Return the classifier's last hidden layer for uint8 images: float64 (N, 128) on the CPU.
+
+    Raises TypeError for images that are not uint8 (call `cu.to_uint8` first) and ValueError for another shape.
+    """
+    images = torch.as_tensor(images)
+    if images.dtype != torch.uint8:
+        raise TypeError(f"Metrics take uint8 images, got {images.dtype}; use cu.to_uint8(x) for x in [0, 1].")
+    if images.shape[-2:] != (28, 28) or images.dim() not in (3, 4):
+        raise ValueError(f"Expected images (N, 28, 28) or (N, 1, 28, 28), got {tuple(images.shape)}.")
+    images = images.reshape(-1, 1, 28, 28)
+    model, where = classifier(), runtime.device()
+    parts = [model.features(part.to(where).float() / 255) for part in images.split(batch_size)]
+    return torch.cat(parts).cpu().double()
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean (D,) and covariance (D, D), both float64, of features (N, D). Raises ValueError for N < 2."""
+    if len(x) < 2:
+        raise ValueError(f"A covariance needs at least two samples, got {len(x)}.")
+    x = torch.as_tensor(x).double()
+    return x.mean(0), torch.cov(x.T)
+
+
+def gaussian_frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
+    """Return the squared Fréchet (2-Wasserstein) distance of two Gaussians, means (D,), covariances (D, D).
+
+    ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½) (Dowson and Landau, 1982). The symmetric form needs only
+    eigenvalues of symmetric matrices, so singular covariances (fewer samples than features) do no harm.
+    """
+    values, vectors = torch.linalg.eigh(cov_a.double())
+    root_a = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root_a @ cov_b.double() @ root_a).clamp_min(0).sqrt().sum()
+    distance = (mean_a - mean_b).double().square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+    return max(distance.item(), 0.0)
+
+
+def frechet(a: Tensor, b: Tensor) -> float:
+    """Return the Fréchet distance between two sets of features (N, D) and (M, D) (Heusel et al., 2017)."""
+    return gaussian_frechet(*moments(a), *moments(b))
+
+
+def _halves(n_total: int, seed: int):
+    """HALVINGS random splits of range(n_total) into two halves."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(HALVINGS):
+        order = torch.randperm(n_total, generator=generator)
+        yield order[: n_total // 2], order[n_total // 2 :]
+
+
+@cache
+def test_features() -> Tensor:
+    """Return the features of the 10,000 MNIST test images, float64 (10000, 128)."""
+    from course_utils import data
+
+    return features(data.mnist().test.x)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A Fréchet distance with what it takes to read it: n, the real-vs-real floor at this n, and their relation."""
+
+    n: int
+    distance: float
+    distance_std: float
+    floor: float
+    floor_std: float
+
+    @property
+    def excess(self) -> float:
+        """Distance above the floor."""
+        return self.distance - self.floor
+
+    @property
+    def ratio(self) -> float:
+        """Distance over floor; below about 1.3 it cannot be told from real data."""
+        return self.distance / self.floor
+
+    def __str__(self) -> str:
+        return (
+            f"Fréchet distance {self.distance:.2f} ± {self.distance_std:.2f} (n = {self.n}; real against real "
+            f"{self.floor:.2f} ± {self.floor_std:.2f}; ratio {self.ratio:.1f})"
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Return all numbers by name, for a card or a table."""
+        return asdict(self) | {"excess": self.excess, "ratio": self.ratio}
+
+
+@cache
+def floor(n: int, seed: int = 0) -> tuple[float, float]:
+    """Return mean and standard deviation of the distance of n real test digits from the other half of the test set.
+
+    20 random halvings; it falls with n, which is why distances are compared at equal n only. n is at most 5,000.
+    """
+    real = test_features()
+    if not 2 <= n <= len(real) // 2:
+        raise ValueError(f"The floor is defined for n from 2 to {len(real) // 2}, got {n}.")
+    values = [frechet(real[a[:n]], real[b]) for a, b in _halves(len(real), seed)]
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def quality(samples: Tensor, n: int | None = None, seed: int = 0) -> Quality:
+    """Measure uint8 samples (N, 1, 28, 28): n of them against 20 random halves of the MNIST test set.
+
+    `n` defaults to min(N, 5000). With N > n each halving draws another subset of the samples, without replacement.
+    Raises ValueError if there are fewer than `n` samples.
+    """
+    n = min(len(samples), 5000) if n is None else n
+    if len(samples) < n:
+        raise ValueError(f"Asked for n = {n} but there are only {len(samples)} samples.")
+    fake, real = features(samples), test_features()
+    generator = torch.Generator().manual_seed(seed)
+    picks = [torch.randperm(len(fake), generator=generator)[:n] for _ in range(HALVINGS if len(fake) > n else 1)]
+    fakes = [moments(fake[p]) for p in picks]
+    values = [
+        gaussian_frechet(*fakes[i % len(fakes)], *moments(real[half]))
+        for i, (half, _) in enumerate(_halves(len(real), seed))
+    ]
+    return Quality(n, float(np.mean(values)), float(np.std(values, ddof=1)), *floor(n, seed))
+
+
+def kid(a: Tensor, b: Tensor) -> float:
+    """Return the kernel distance of features (N, D), (M, D): unbiased MMD² with the kernel (x·y / D + 1)³.
+
+    Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al., 2018).
+    """
+    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
+
+    def kernel(x, y):
+        return (x @ y.T / x.shape[1] + 1) ** 3
+
+    def off_diagonal_mean(k):
+        return (k.sum() - k.trace()) / (len(k) * (len(k) - 1))
+
+    same = off_diagonal_mean(kernel(a, a)) + off_diagonal_mean(kernel(b, b))
+    return (same - 2 * kernel(a, b).mean()).item()
+
+
+def _radii(x: Tensor, k: int) -> Tensor:
+    """Distance of each row to its k-th nearest other row: (N,)."""
+    return torch.cdist(x, x).kthvalue(k + 1, dim=1).values  # the nearest is the row itself
+
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
+    """Return precision, recall, density and coverage of fake features (M, D) against real ones (N, D).
+
+    Precision and recall by k-NN balls (Kynkäänniemi et al., 2019); density and coverage (Naeem et al., 2020).
+    Raises ValueError if either set has no more than k points.
+    """
+    real, fake = torch.as_tensor(real).double(), torch.as_tensor(fake).double()
+    if min(len(real), len(fake)) <= k:
+        raise ValueError(f"k = {k} neighbours need more than {k} points, got {len(real)} real and {len(fake)} fake.")
+    real_radii, fake_radii, distance = _radii(real, k), _radii(fake, k), torch.cdist(real, fake)  # (N, M)
+    inside = distance < real_radii[:, None]
+    return {
+        "precision": inside.any(0).double().mean().item(),
+        "recall": (distance < fake_radii).any(1).double().mean().item(),
+        "density": inside.double().sum(0).mean().item() / k,
+        "coverage": (distance.min(1).values < real_radii).double().mean().item(),
+    }
+
+
+def importance_bound(log_weights: Tensor) -> Tensor:
+    """Return log (1/S) Σ_s w_s for log weights log p(x, z_s) − log q(z_s | x), (S, B) → (B,), in nats.
+
+    Its expectation is a lower bound on log p(x) that rises with S (Burda, Grosse and Salakhutdinov, 2016).
+    """
+    return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
+
+
+def bits_per_dimension(nats: float, dimensions: int, levels: int = 256) -> float:
+    """Return bits per dimension from −log p(x) in nats, for x dequantised from `levels` greys and scaled to [0, 1]."""
+    return nats / (dimensions * math.log(2)) + math.log2(levels)
+
+
+def psnr(x: Tensor, reference: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio in dB of each image (B, …) in [0, 1]: −10 log₁₀ of its squared error."""
+    return -10 * (x - reference).square().flatten(1).mean(1).clamp_min(1e-12).log10()
+
+
+def ssim(x: Tensor, reference: Tensor, window: int = 7) -> Tensor:
+    """Return the structural similarity of each image pair (B, 1, H, W) in [0, 1], over a uniform window.
+
+    Wang et al. (2004), with scikit-image's defaults: sample covariances, only windows that lie fully inside.
+    """
+    pool = torch.nn.functional.avg_pool2d
+    unbias = window**2 / (window**2 - 1)
+    mean_x, mean_y = pool(x, window, 1), pool(reference, window, 1)
+    var_x = unbias * (pool(x * x, window, 1) - mean_x**2)
+    var_y = unbias * (pool(reference * reference, window, 1) - mean_y**2)
+    covariance = unbias * (pool(x * reference, window, 1) - mean_x * mean_y)
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).flatten(1).mean(1)

@@ -1,0 +1,242 @@
+"""The ground of every widget: a live picture with controls, its error line, its own noise, and the registry.
+
+`course_utils.widgets` builds on it. Only core ipywidgets, and of them only what versions 7.7 and 8 share.
+"""
+
+import contextlib
+import html
+import random
+import time
+from collections.abc import Callable
+
+import ipywidgets
+import numpy as np
+import torch
+
+from course_utils import display, runtime
+
+SLOW = 0.050
+"""Seconds: a slider whose picture takes longer redraws when it is let go, not while it moves."""
+REGISTRY: list = []
+"""Every widget of this process, oldest first; each has `.name`, `.controls` and `.exercise()`."""
+_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def register(panel) -> None:
+    """Enter a widget in the registry (a cell that runs again replaces its own); in `quick`, exercise it.
+
+    Exercising calls every callback, and an error propagates: this is how a notebook test notices a broken widget.
+    """
+    for old in [old for old in REGISTRY if old.name == panel.name]:
+        REGISTRY.remove(old)
+        old.close()
+    REGISTRY.append(panel)
+    if runtime.profile() == "quick":
+        panel.exercise()
+
+
+def view(widget) -> dict:
+    """Return the part of a display bundle that shows an ipywidget."""
+    return {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
+
+
+def picture_widget(picture: bytes, caption: str):
+    """Return an Image that shows PNG bytes at their intended width and never wider than the page."""
+    image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+    set_picture(image, picture, caption)
+    return image
+
+
+def set_picture(image, picture: bytes, caption: str) -> None:
+    """Replace the bytes of an Image widget, without a flicker; ipywidgets 8 also takes the text for its title."""
+    with image.hold_sync():
+        image.value = picture
+        image.width = str(display.metadata(picture, caption)["image/png"]["width"])
+        if image.has_trait("tooltip"):
+            image.tooltip = caption
+
+
+def extremes(control) -> list:
+    """Return the least, middle and greatest value of a control (of a choice: the first, middle and last option)."""
+    if isinstance(control, ipywidgets.Checkbox):
+        return [False, True]
+    options = getattr(control, "_options_values", None)
+    if options is not None:
+        return [options[i] for i in sorted({0, len(options) // 2, len(options) - 1})]
+    steps = int((control.max - control.min) / control.step + 1e-9)
+    middle = control.min + steps // 2 * control.step
+    return [control.min, middle, control.max]
+
+
+class Noise:
+    """The random state a widget's callbacks use, so that clicking never changes what later cells draw.
+
+    `fixed`: every call starts from the state at construction, so that moving a slider does not change the noise;
+    otherwise each call continues where the last one stopped.
+    """
+
+    def __init__(self, fixed: bool):
+        self.fixed, self.start = fixed, _random_state()
+        self.state = self.start
+
+    def rewind(self) -> None:
+        """Start again from the state at construction."""
+        self.state = self.start
+
+    @contextlib.contextmanager
+    def __call__(self):
+        outside = _random_state()
+        _set_random_state(self.state)
+        try:
+            yield
+        finally:
+            if not self.fixed:
+                self.state = _random_state()
+            _set_random_state(outside)
+
+
+def _random_state() -> dict:
+    state = {"torch": torch.get_rng_state(), "numpy": np.random.get_state(), "python": random.getstate()}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def _set_random_state(state: dict) -> None:
+    torch.set_rng_state(state["torch"])
+    np.random.set_state(state["numpy"])
+    random.setstate(state["python"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "mps" in state:
+        torch.mps.set_rng_state(state["mps"])
+
+
+def rendered(draw: Callable) -> bytes:
+    """Return what `draw()` shows as PNG bytes: a Figure (closed afterwards, as is any other it opened) or bytes."""
+    import matplotlib.pyplot as plt
+
+    before = set(plt.get_fignums())
+    try:
+        drawn = draw()
+        return drawn if isinstance(drawn, bytes) else display.png(drawn)
+    finally:
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
+
+
+class Panel:
+    """A picture redrawn from controls and buttons.
+
+    `draw`: no arguments, returns a Figure or PNG bytes. `inputs`: name → ipywidget whose change redraws.
+    `buttons`: label → function without arguments, run before a redraw. `static`: draws the picture that stands for
+    the widget where no kernel runs (default: the first one). Raises what the first drawing raises; later errors show
+    as a red line below the picture.
+    """
+
+    def __init__(self, kind: str, draw, caption: str, inputs: dict, buttons: dict, *, static=None, noise=None):
+        display.check_caption(caption)
+        self.name, self.caption, self.draw = f"{kind}: {caption}", caption, draw
+        self.inputs, self.actions, self.error = inputs, buttons, None
+        self.controls = dict(inputs)
+        self.noise = noise or Noise(fixed=True)
+        self.quiet = False
+        start = time.perf_counter()
+        first = self._render()
+        self.seconds = time.perf_counter() - start
+        self.static = first
+        if static is not None:
+            with self.noise():
+                self.static = rendered(static)
+        self.image = picture_widget(first, caption)
+        self.message = ipywidgets.HTML()
+        self.buttons = {label: self._button(label) for label in buttons}
+        for control in inputs.values():
+            if control.has_trait("continuous_update"):
+                control.continuous_update = self.seconds <= SLOW
+            control.observe(self._changed, names="value")
+
+    def _button(self, label: str):
+        layout = ipywidgets.Layout(width="auto", min_width="5em")
+        button = ipywidgets.Button(description=label, layout=layout)
+        button.on_click(lambda _: self.press(label))
+        return button
+
+    def _render(self) -> bytes:
+        with self.noise():
+            return rendered(self.draw)
+
+    def _changed(self, _=None) -> None:
+        if not self.quiet:
+            self.attempt(lambda: None)
+
+    def press(self, label: str) -> None:
+        """Do what a click on the button `label` does."""
+        self.attempt(self.actions[label])
+
+    def attempt(self, action: Callable) -> None:
+        """Run a callback and redraw; an error is kept in `.error` and shown below the picture."""
+        try:
+            with self.noise():
+                action()
+            set_picture(self.image, self._render(), self.caption)
+        except Exception as error:  # whatever a lesson's function raises, the reader must see it
+            self.error = error
+            text = html.escape(f"{type(error).__name__}: {error}")
+            self.message.value = f'<p role="alert" style="color:#b00020;margin:0.3em 0">{text}</p>'
+        else:
+            self.error, self.message.value = None, ""
+
+    def exercise(self) -> int:
+        """Call every callback at its least, middle and greatest value, press every button; return how many calls.
+
+        Afterwards the widget shows what it showed before. Raises the first error.
+        """
+        before, calls = self.image.value, 0
+        for name, control in self.controls.items():
+            initial = control.value
+            for value in extremes(control):
+                if control.value == value:
+                    self._changed()
+                control.value = value
+                self._raise(f"{name} = {value!r}")
+                calls += 1
+            self.reset_control(control, initial)
+        for label in self.actions:
+            self.press(label)
+            self._raise(f"button {label!r}")
+            calls += 1
+        set_picture(self.image, before, self.caption)
+        return calls
+
+    def reset_control(self, control, value) -> None:
+        """Give a control a value without a redraw."""
+        self.quiet = True
+        try:
+            control.value = value
+        finally:
+            self.quiet = False
+
+    def _raise(self, where: str) -> None:
+        if self.error is not None:
+            self.error.add_note(f"in the widget {self.name!r}, {where}")
+            raise self.error
+
+    def show(self, *rows) -> None:
+        """Display rows of controls above the picture, then the caption; a plain script shows the static picture."""
+        if not runtime.in_notebook():
+            display.show_png(self.static, self.caption)
+            return
+        wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+        boxes = [ipywidgets.HBox(list(row), layout=wrap) for row in rows if row]
+        self.box = ipywidgets.VBox([*boxes, self.image, self.message])
+        display.save_figure(self.static, self.caption)
+        display.publish(self.static, self.caption, view(self.box))
+        display.show_caption(self.caption)
+
+    def close(self) -> None:
+        """Forget the controls, so that their callbacks (and what those hold) can be freed."""
+        for widget in [*self.controls.values(), *self.buttons.values(), self.image, self.message]:
+            widget.close()

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Every chore of the course, with nothing but Python's standard library: `python tasks.py WORD`.
+
+lab              make .venv if needed, then open JupyterLab on lesson 00
+test [ARGS]      make .venv if needed, then run every test and every notebook (profile quick)
+doctor           pass, or one remedy, for each thing that goes wrong on students' machines
+lessons [NN …]   build and execute the notebooks of the named lessons, or of those that are stale
+stale            list the notebooks that must be rebuilt, and why
+full NN          make the shipped runs of a lesson again (long; writes data/runs)
+bench            measure the lessons' times and write them into the README's table
+setup            only make .venv
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed.sha256"
+NEEDED_PYTHON = (3, 11)
+NEEDED_GB = 9  # the install takes about 6 GB on Linux with CUDA libraries, and pip unpacks beside it
+
+
+def fail(message: str) -> None:
+    """End with one line that says what to do."""
+    sys.exit(f"tasks.py: {message}")
+
+
+def venv_python() -> Path:
+    """Return the path of the environment's interpreter (on Windows it lies in Scripts)."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def fingerprint() -> str:
+    """Return a hash of all that decides what .venv must hold."""
+    parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+    parts.append(f"{sys.version_info[:2]} {ROOT}".encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def base_python() -> str:
+    """Return the interpreter to build .venv with: never the one inside a .venv that is about to be replaced."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
+def explain_failed_install(log: str) -> str:
+    """Return the one line that a failed pip run deserves."""
+    text = log.lower()
+    if "no space left" in text:
+        return f"the disk is full; free about {NEEDED_GB} GB and run the same command again."
+    signs = ("name resolution", "getaddrinfo", "connection", "timed out", "network is unreachable", "proxy")
+    if any(sign in text for sign in signs):
+        return "the package index cannot be reached; check the network or proxy and run the same command again."
+    return f"pip failed; its last lines:\n{log[-2000:]}"
+
+
+def install() -> None:
+    """Create .venv and install the course into it; afterwards .venv carries a stamp of what was installed."""
+    free = shutil.disk_usage(ROOT).free / 2**30
+    if free < NEEDED_GB and not venv_python().exists():
+        fail(f"{free:.1f} GB are free here and the install needs about {NEEDED_GB}; free some space and try again.")
+    print("Setting up .venv (once; a few minutes, about 6 GB on Linux) …", flush=True)
+    if not venv_python().exists():
+        made = subprocess.run([base_python(), "-m", "venv", str(VENV)], capture_output=True, text=True)
+        if made.returncode:
+            shutil.rmtree(VENV, ignore_errors=True)
+            fail(
+                f"could not create .venv: {(made.stderr or made.stdout).strip()[-500:]}"
+                " (on Debian and Ubuntu: install the package python3-venv)"
+            )
+    pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    command = [*pip, "-c", "constraints.txt", "-e", ".[dev]"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        fail(explain_failed_install(done.stdout))
+    STAMP.write_text(fingerprint())
+
+
+def ensure_environment() -> str:
+    """Make .venv if it is missing or out of date; return its interpreter. Does nothing slow when nothing changed."""
+    if sys.version_info < NEEDED_PYTHON:
+        have, need = (".".join(map(str, v)) for v in (sys.version_info[:2], NEEDED_PYTHON))
+        fail(f"this is Python {have}; the course needs {need} or newer: run it as `python{need} tasks.py …`.")
+    current = STAMP.read_text() if STAMP.exists() else ""
+    if current != fingerprint() or not venv_python().exists():
+        install()
+    return str(venv_python())
+
+
+def run(command: list, **variables: str) -> int:
+    """Run a command at the root of the repository with extra environment variables; return its exit status."""
+    return subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **variables}).returncode
+
+
+def lab(arguments: list) -> int:
+    """Open JupyterLab on lesson 00; without a screen, or as root, it prints the address instead."""
+    python = ensure_environment()
+    options = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        options.append("--no-browser")
+    try:
+        return run([python, "-m", "jupyterlab", "notebooks/00_start_here.ipynb", *options, *arguments])
+    except KeyboardInterrupt:
+        return 0
+
+
+def test(arguments: list) -> int:
+    """Run ruff, the tests and every notebook in the quick profile, on two workers."""
+    python = ensure_environment()
+    if run([python, "-m", "ruff", "check", "."]):
+        return 1
+    paths = [] if any(not a.startswith("-") for a in arguments) else ["tests", "notebooks"]
+    command = [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *paths, *arguments]
+    # One thread a worker: two workers with two threads each would only get in each other's way.
+    return run(command, COURSE_PROFILE="quick", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+def doctor(arguments: list) -> int:
+    """Check this machine; with .venv if there is one, otherwise with the Python at hand."""
+    python = venv_python() if venv_python().exists() else sys.executable
+    return run([python, "tools/doctor.py", *arguments])
+
+
+def lessons(arguments: list) -> int:
+    """Build and execute notebooks from their sources."""
+    return run([ensure_environment(), "tools/build_lessons.py", *arguments])
+
+
+def stale(arguments: list) -> int:
+    """List the notebooks that no longer match their source, the package or the shipped runs."""
+    return run([ensure_environment(), "tools/build_lessons.py", "stale", *arguments])
+
+
+def full(arguments: list) -> int:
+    """Run one lesson in the full profile, which writes its shipped runs."""
+    sources = [p for a in arguments[:1] for p in sorted((ROOT / "lessons").glob(f"{a}*.py"))]
+    if len(sources) != 1:
+        names = ", ".join(p.stem for p in sorted((ROOT / "lessons").glob("*.py")))
+        fail(f"say which lesson, for example `python tasks.py full 00`; there are: {names}")
+    return run([ensure_environment(), sources[0], *arguments[1:]], COURSE_PROFILE="full")
+
+
+def bench(arguments: list) -> int:
+    """Measure what the README's table reports."""
+    return run([ensure_environment(), "tests/bench/lessons.py", *arguments])
+
+
+def setup(_arguments: list) -> int:
+    """Make .venv and stop."""
+    print(f"Ready: {ensure_environment()}")
+    return 0
+
+
+COMMANDS = {f.__name__: f for f in (lab, test, doctor, lessons, stale, full, bench, setup)}
+
+
+def main() -> int:
+    """Dispatch on the first word."""
+    word, *arguments = sys.argv[1:] or ["help"]
+    if word not in COMMANDS:
+        print(__doc__)
+        return 0 if word in ("help", "-h", "--help") else 2
+    return COMMANDS[word](arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

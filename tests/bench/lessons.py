@@ -1,0 +1,50 @@
+"""Measure every lesson and write the table of the README: `python tasks.py bench`.
+
+Live minutes are those that the builder measured when it executed the notebook; quick seconds are measured here, as the wall
+time of the lesson as a plain script in the quick profile, import included.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+import nbformat
+
+from course_utils import checks, runtime
+
+BEGIN, END = "<!-- lessons:begin -->", "<!-- lessons:end -->"
+README = runtime.ROOT / "README.md"
+
+
+def quick_seconds(source) -> float:
+    """Run a lesson as a script in the quick profile; return its seconds. Raises CalledProcessError if it fails."""
+    env = {**os.environ, "COURSE_PROFILE": "quick"}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, str(source)], env=env, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def row(source) -> str:
+    """One line of the table."""
+    book = nbformat.read(runtime.ROOT / "notebooks" / f"{source.stem}.ipynb", as_version=4)
+    number, _, title = book.cells[0].source.splitlines()[0].lstrip("# ").partition(" ")
+    live = book.metadata.course.measured.live_seconds / 60
+    link = f"[{title}](notebooks/{source.stem}.ipynb)"
+    exercises, seconds = len(checks.exercises(number)), quick_seconds(source)
+    return f"| {number} | {link} | {exercises} | {live:.1f} min | {seconds:.0f} s | [run sheet](teaching/{source.stem}.md) |"
+
+
+def main() -> None:
+    """Write the table between the two markers of the README."""
+    lines = ["| # | lesson | exercises | live | quick | in class |", "|---|---|---|---|---|---|"]
+    lines += [row(source) for source in sorted((runtime.ROOT / "lessons").glob("*.py"))]
+    lines += ["", f"Measured on: {runtime.describe()}".replace(" · profile live", "") + "."]
+    before, rest = README.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+"""The builder, on the stand-in course in tests/fixtures/course: what it makes, what it refuses, what it repeats."""
+
+import ast
+import json
+import shutil
+
+import nbformat
+import pytest
+
+from tools import build_lessons, exercises, notebook, stale
+from tools.source import ROOT, LessonError, Places, find, read
+
+FIXTURE = ROOT / "tests" / "fixtures" / "course"
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A copy of the stand-in course."""
+    shutil.copytree(FIXTURE, tmp_path / "course", ignore=shutil.ignore_patterns("__pycache__"))
+    root = tmp_path / "course"
+    return Places(root, root / "lessons", root / "notebooks", root / "course_utils" / "checks" / "references")
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The stand-in lesson, built and executed once for the tests that only look at it."""
+    root = tmp_path_factory.mktemp("executed") / "course"
+    shutil.copytree(FIXTURE, root, ignore=shutil.ignore_patterns("__pycache__"))
+    here = Places(root, root / "lessons", root / "notebooks", root / "course_utils" / "checks" / "references")
+    assert build(here) == []
+    return here
+
+
+def build(places, **options):
+    return build_lessons.build(find(places)[0], places, env={"PYTHONPATH": str(places.root)}, **options)
+
+
+def source(places):
+    return places.lessons / "00_tiny.py"
+
+
+def edit(places, old, new):
+    """Replace `old`, which must be there, in the lesson's source."""
+    text = source(places).read_text(encoding="utf-8")
+    assert old in text
+    source(places).write_text(text.replace(old, new), encoding="utf-8")
+
+
+def built(places):
+    return notebook.load(places.notebooks / "00_tiny.ipynb")
+
+
+def inputs(places):
+    return notebook.assemble(read(source(places)), places.root)
+
+
+def cell_with(book, text):
+    (index,) = (i for i, cell in enumerate(book.cells) if text in cell.source)
+    return index
+
+
+def test_an_exercise_becomes_stub_check_and_folded_solution_in_this_order(places):
+    book = inputs(places)
+    stub = cell_with(book, 'def half_square(x, power=2):\n    """x² / 2')
+    assert (
+        book.cells[stub].source
+        == 'def half_square(x, power=2):\n    """x² / 2, equation (1)."""\n    raise NotImplementedError'
+    )
+    assert book.cells[stub + 1].source.startswith('checked_half = cu.check("00.half_square", half_square)')
+    fold = book.cells[stub + 2]
+    assert fold.cell_type == "markdown"
+    assert fold.source == (
+        "<details><summary>Solution</summary>\n\n```python\ndef half_square(x, power=2):\n"
+        "    return math.pow(x, power) / 2\n```\n\n</details>"
+    )
+    assert not any("math.pow" in cell.source for cell in book.cells[: stub + 2])
+
+
+def test_code_outside_the_markers_is_given_to_the_reader(places):
+    edit(places, "    ### BEGIN", "    # Hint: one line.\n    assert x >= 0\n    ### BEGIN")
+    found = exercises.find(read(source(places)))[0]
+    assert found.stub.endswith("    # Hint: one line.\n    assert x >= 0\n    raise NotImplementedError")
+    ast.parse(found.stub)
+
+
+def test_badge_and_set_up_cell_stand_first_and_carry_address_and_version_of_pyproject(places):
+    book = inputs(places)
+    lines = book.cells[0].source.split("\n")
+    link = "https://colab.research.google.com/github/someone/a-course/blob/2001.2/notebooks/00_tiny.ipynb"
+    assert lines[0] == "# 00 A tiny lesson" and link in lines[2]
+    assert "find-course" in book.cells[1].metadata.tags and "setup" in book.cells[2].metadata.tags
+    assert '"https://github.com/someone/a-course"' in book.cells[1].source
+    assert book.cells[1].source.count("\n") < 20
+
+
+def test_the_reference_module_holds_the_solution_and_only_the_imports_it_needs(places):
+    lesson = read(source(places))
+    text = exercises.reference_module(lesson, exercises.find(lesson))
+    assert "import math" in text and "sleep" not in text and "SOLUTION" not in text
+    space = {}
+    exec(text, space)
+    assert space["REFERENCES"]["00.half_square"](3.0) == 4.5
+    assert space["half_square"].__doc__ == "x² / 2, equation (1)."
+
+
+def test_a_lesson_without_exercises_leaves_no_reference(places):
+    build(places, run=False)
+    assert places.reference(read(source(places))).is_file()
+    text = source(places).read_text(encoding="utf-8")
+    source(places).write_text(text[: text.index("# %% [markdown]\n# ## An exercise")], encoding="utf-8")
+    build(places, run=False)
+    assert not places.reference(read(source(places))).exists()
+
+
+def test_equal_cells_get_different_ids_and_the_schema_accepts_them(places):
+    text = source(places).read_text(encoding="utf-8")
+    source(places).write_text(text + "\n# %%\nx = 1\n\n# %%\nx = 1\n", encoding="utf-8")
+    book = inputs(places)
+    ids = [cell["id"] for cell in book.cells]
+    assert len(set(ids)) == len(ids)
+    nbformat.validate(book)
+
+
+def test_changing_one_cell_changes_one_id(places):
+    before = {cell["id"] for cell in inputs(places).cells}
+    edit(places, 'print("done")', 'print("finished")')
+    after = {cell["id"] for cell in inputs(places).cells}
+    assert len(after - before) == len(before - after) == 1
+
+
+# What it refuses: (what is changed, into what, what the message must say)
+
+REFUSED = {
+    "unknown tag": ('tags=["exercise"]', 'tags=["exercize"]', "unknown tag 'exercize'"),
+    "raises-exception": ("# %%\ncu.show", '# %% tags=["raises-exception"]\ncu.show', "banned"),
+    "nbval comment": ("# %%\ncu.show", "# %%\nx = 1  # NBVAL_SKIP\ncu.show", "NBVAL_"),
+    "tests for the profile": ("# %%\ncu.show", "# %%\nimport os\nos.environ['COURSE_PROFILE']\ncu.show", "cu.budget"),
+    "raw widgets": ("# %%\ncu.show", "# %%\nfrom ipywidgets import interact\ncu.show", "ipywidgets"),
+    "a magic": ("# %%\ncu.show", "# %%\n%time cu.show", "magics"),
+    "a long cell": ("# %%\ncu.show", "# %%\n" + "x = 1\n" * 40 + "cu.show", "at most 40"),
+    "no title": ("# # 00 A tiny", "# ## 00 A tiny", "title"),
+    "wrong number": ("# # 00 A tiny", "# # 01 A tiny", "# 00 Title"),
+    "no set-up cell": (' tags=["setup"]', "", "first code cell"),
+    "set-up without the package": ("import course_utils as cu\n", "", "import course_utils as cu"),
+    "odd metadata": ("# %%\ncu.show", "# %% colour=1\ncu.show", "unknown cell metadata"),
+    "no markers": ("    ### BEGIN SOLUTION\n", "", "### BEGIN SOLUTION"),
+    "markers around nothing": (
+        "    return math.pow(x, power) / 2\n    ### END SOLUTION",
+        "    ### END SOLUTION\n    return math.pow(x, power) / 2",
+        "enclose",
+    ),
+    "markers indented wrongly": ("    ### BEGIN", "  ### BEGIN", "indent"),
+    "markers elsewhere": ("# %%\ncu.show", "# %%\n### BEGIN SOLUTION\ncu.show", "solution markers"),
+    "no docstring": ('    """x² / 2, equation (1)."""\n', "", "docstring"),
+    "two functions": ("    ### END SOLUTION\n", "    ### END SOLUTION\n\ndef g():\n    pass\n", "exactly one function"),
+    "no check": ('checked_half = cu.check("00.half_square", half_square)', "checked_half = abs", "hold its check"),
+    "check of another lesson": ('"00.half_square"', '"01.half_square"', "start with '00.'"),
+    "check of another function": ('"00.half_square", half_square', '"00.half_square", abs', "hold its check"),
+    "checked under its own name": ("checked_half = cu", "half_square = cu", "another name"),
+    "unchecked name used": ("half_of_two = checked_half", "half_of_two = half_square", "the reader's own attempt"),
+    "unchecked name used beside its check": ("checked_half(3.0)", "half_square(3.0)", "the reader's own attempt"),
+    "unchecked name used above": ("from time import sleep", "half_square = None", "the reader's own attempt"),
+    "stray check": ("half_of_two =", 'again = cu.check("00.half_square", abs)\nhalf_of_two =', "stands once"),
+    "solution with a global": ("math.pow(x, power)", "math.pow(x, power) * device", "uses device"),
+    "default that is a global": ("power=2", "power=device", "uses device"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_the_course_does_not_allow_is_refused(places, old, new, message):
+    edit(places, old, new)
+    with pytest.raises(LessonError) as error:
+        inputs(places)
+    assert message in str(error.value) and "00_tiny.py" in str(error.value)
+
+
+def test_a_recursive_solution_with_inner_names_is_allowed(places):
+    edit(
+        places,
+        "return math.pow(x, power) / 2",
+        "parts = [half_square(y, power) for y in []]\n    return sum(parts) + math.pow(x, power) / 2",
+    )
+    assert "parts" in exercises.find(read(source(places)))[0].solution
+
+
+def test_an_unknown_lesson_is_named(places):
+    with pytest.raises(LessonError, match="00_tiny"):
+        find(places, ["77"])
+    assert find(places, ["00"]) == find(places, ["lessons/00_tiny.py"]) == find(places, ["00_tiny"]) == find(places)
+
+
+def test_the_executed_notebook_is_clean_and_complete(executed):
+    book = built(executed)
+    nbformat.validate(book)
+    shown = [output for cell in book.cells for output in cell.get("outputs", [])]
+    streams = [output["text"] for output in shown if output["output_type"] == "stream"]
+    assert "profile live\n" in streams
+    assert "training 100 %\ndone\n" in streams  # one stream; the progress bar left its last state
+    assert not any("IntSlider" in str(output) for output in shown)  # a view with nothing beside it vanished
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 2  # the widget left its picture
+    results = [output for output in shown if output["output_type"] == "execute_result"]
+    assert [output["data"]["text/plain"] for output in results] == ["4.5"]  # the reference stood in for the stub
+
+
+def test_a_build_is_a_first_visit_and_leaves_nothing_behind(executed, places):
+    (places.root / "runs").mkdir()
+    (places.root / "runs" / "visits.txt").write_text("7")
+    build(places)
+    last = built(places).cells[-1].outputs
+    assert last[-1]["text"] == "visits: 1\n" and not (executed.root / "runs").exists()
+    assert (places.root / "runs" / "visits.txt").read_text() == "7"
+
+
+def test_metadata_says_what_was_used(executed):
+    measured = built(executed).metadata.course.measured
+    assert set(measured.package) >= {"course_utils/__init__.py", "course_utils/runs.py"}
+    assert set(measured.runs) == {"00_tiny"}
+    assert len(measured.cell_seconds) == 7 and measured.live_seconds >= 0
+
+
+def test_a_rebuild_leaves_inputs_ids_and_metadata_identical_to_the_byte(executed, places):
+    assert build(places) == []
+    first = (places.notebooks / "00_tiny.ipynb").read_bytes()
+    assert notebook.identity(built(places)) == notebook.identity(built(executed))
+    assert build(places) == []
+    second = (places.notebooks / "00_tiny.ipynb").read_bytes()
+    first, second = json.loads(first), json.loads(second)
+    for book in (first, second):
+        del book["metadata"]["course"]["measured"]
+    assert first == second  # and this lesson, which draws nothing at random, has the same outputs
+
+
+def test_inputs_only_keeps_the_outputs_of_an_identical_notebook_and_drops_those_of_another(executed, places):
+    shutil.copytree(executed.notebooks, places.notebooks)
+    build(places, run=False)
+    assert (places.notebooks / "00_tiny.ipynb").read_bytes() == (executed.notebooks / "00_tiny.ipynb").read_bytes()
+    edit(places, 'print("done")', 'print("finished")')
+    build(places, run=False)
+    assert not any(cell.get("outputs") for cell in built(places).cells)
+
+
+def test_a_cell_that_raises_leaves_the_old_notebook(executed, places):
+    shutil.copytree(executed.notebooks, places.notebooks)
+    edit(places, 'print("done")', 'raise ValueError("not this time")')
+    with pytest.raises(Exception, match="not this time"):
+        build(places)
+    assert (places.notebooks / "00_tiny.ipynb").read_bytes() == (executed.notebooks / "00_tiny.ipynb").read_bytes()
+
+
+def test_a_notebook_edited_by_hand_is_overwritten_only_with_force(executed, places):
+    shutil.copytree(executed.notebooks, places.notebooks)
+    book = built(places)
+    book.cells[3].source += "\nA better sentence."
+    notebook.write_atomically(places.notebooks / "00_tiny.ipynb", notebook.dumps(book))
+    with pytest.raises(LessonError, match="edited by hand"):
+        build(places, run=False)
+    assert "A better sentence." in built(places).cells[3].source
+    build(places, run=False, force=True)
+    assert "A better sentence." not in built(places).cells[3].source
+
+
+def test_nothing_is_stale_right_after_a_build(executed):
+    assert stale.reasons(read(source(executed)), executed) == []
+    assert stale.disagreements(executed) == []
+
+
+def test_staleness_names_its_reason(executed, places):
+    shutil.rmtree(places.root)
+    shutil.copytree(executed.root, places.root)
+
+    def why():
+        return "; ".join(stale.reasons(read(source(places)), places))
+
+    def changed(path, text, reason):
+        old = path.read_text(encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        assert reason in why()
+        path.write_text(old, encoding="utf-8")
+        assert why() == ""
+
+    package = places.root / "course_utils"
+    changed(package / "runs.py", "USED = {1}\n", "course_utils/runs.py changed")
+    changed(places.root / "data" / "runs" / "00_tiny" / "card.json", "{}", "run 00_tiny changed")
+    lesson = source(places).read_text(encoding="utf-8")
+    changed(source(places), lesson + "\n# %%\nx = 1\n", "lessons/00_tiny.py changed")
+    project = places.root / "pyproject.toml"
+    changed(project, project.read_text().replace("2001.2", "2001.3"), "version")
+    (package / "runs.py").rename(package / "other.py")
+    assert "course_utils/runs.py is gone" in why()
+    build(places, run=False)
+    edit(places, 'print("done")', 'print("finished")')
+    build(places, run=False)
+    assert "not executed" in why()
+    (places.notebooks / "00_tiny.ipynb").unlink()
+    assert why() == "it has not been built yet"
+
+
+def test_disagreements_are_found_without_executing(executed, places):
+    shutil.rmtree(places.root)
+    shutil.copytree(executed.root, places.root)
+    reference = places.reference(read(source(places)))
+    reference.write_text(reference.read_text(encoding="utf-8") + "# more\n", encoding="utf-8")
+    (places.notebooks / "77_orphan.ipynb").write_text("{}")
+    found = stale.disagreements(places)
+    assert len(found) == 2 and "ref_00.py is not what" in found[0] and "77_orphan.ipynb has no lesson" in found[1]
+    edit(places, 'print("done")', 'print("finished")')
+    assert "00_tiny.ipynb is not what lessons/00_tiny.py builds" in " ".join(stale.disagreements(places))

@@ -1,0 +1,111 @@
+"""The ruler: closed forms, agreement with trusted implementations, and the floor."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils import data, metrics
+
+
+def spd(d, seed):
+    """A random covariance (d, d)."""
+    a = torch.randn(d, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return a @ a.T / d + 0.1 * torch.eye(d)
+
+
+def points(n, d, seed, shift=0.0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+
+
+def test_frechet_of_commuting_gaussians_is_the_closed_form():
+    mean_a, mean_b = torch.tensor([0.0, 1.0]), torch.tensor([3.0, -1.0])
+    a, b = torch.tensor([4.0, 9.0]), torch.tensor([1.0, 16.0])
+    expected = (9 + 4) + ((2 - 1) ** 2 + (3 - 4) ** 2)
+    got = metrics.gaussian_frechet(mean_a, a.diag(), mean_b, b.diag())
+    assert got == pytest.approx(expected, rel=1e-10)
+
+
+def test_frechet_agrees_with_a_general_matrix_square_root():
+    from scipy.linalg import sqrtm
+
+    a, b = spd(6, 0), spd(6, 1)
+    expected = (a.trace() + b.trace() - 2 * np.trace(sqrtm((a @ b).numpy()).real)).item()
+    zero = torch.zeros(6)
+    assert metrics.gaussian_frechet(zero, a, zero, b) == pytest.approx(expected, rel=1e-8)
+    assert metrics.gaussian_frechet(zero, a, zero, a) == pytest.approx(0, abs=1e-10)
+
+
+def test_frechet_takes_singular_covariances():
+    x = points(5, 8, 0)
+    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-6)
+    assert metrics.frechet(x, x + 1) == pytest.approx(8, rel=1e-4)
+
+
+def test_frechet_agrees_with_torchmetrics():
+    fid = pytest.importorskip("torchmetrics.image.fid")
+
+    class Pixels(torch.nn.Module):
+        """A stand-in feature extractor: the first eight pixels of the middle row."""
+
+        num_features = 8
+
+        def forward(self, x):
+            return x[:, 0, 14, 8:16].double()
+
+    digits = data.mnist().test
+    real, fake = digits.x[:600], (digits.x[600:1200] // 2)
+    other = fid.FrechetInceptionDistance(feature=Pixels(), input_img_size=(3, 28, 28)).set_dtype(torch.float64)
+    for images, is_real in ((real, True), (fake, False)):
+        other.update(images.repeat(1, 3, 1, 1), real=is_real)
+    ours = metrics.frechet(Pixels()(real), Pixels()(fake))
+    assert ours == pytest.approx(other.compute().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_precision_recall_density_coverage_agree_with_prdc(shift):
+    prdc = pytest.importorskip("prdc")
+    real, fake = points(300, 5, 0), points(250, 5, 1, shift)
+    expected = prdc.compute_prdc(real.numpy(), fake.numpy(), nearest_k=5)
+    assert metrics.precision_recall(real, fake) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssim_and_psnr_agree_with_scikit_image():
+    compare = pytest.importorskip("skimage.metrics")
+    x = data.mnist().test.x[:3].float() / 255
+    noisy = (x + 0.2 * points(3, 784, 0).float().view_as(x)).clamp(0, 1)
+    ssim, psnr = metrics.ssim(noisy, x), metrics.psnr(noisy, x)
+    for i in range(3):
+        a, b = x[i, 0].numpy(), noisy[i, 0].numpy()
+        assert ssim[i].item() == pytest.approx(compare.structural_similarity(a, b, data_range=1), abs=1e-4)
+        assert psnr[i].item() == pytest.approx(compare.peak_signal_noise_ratio(a, b, data_range=1), abs=1e-3)
+
+
+def test_kid_is_unbiased_and_sees_a_shift():
+    same = [metrics.kid(points(100, 4, 2 * s), points(100, 4, 2 * s + 1)) for s in range(30)]
+    standard_error = np.std(same) / math.sqrt(len(same))
+    assert abs(np.mean(same)) < 3 * standard_error
+    assert metrics.kid(points(100, 4, 0), points(100, 4, 1, 1.0)) > max(same)
+
+
+def test_importance_bound_is_a_log_mean_and_does_not_underflow():
+    weights = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
+    assert torch.allclose(metrics.importance_bound(weights.log()), torch.tensor([2.0, 4.0]).log())
+    assert torch.isfinite(metrics.importance_bound(torch.full((5, 1), -1e4))).all()
+
+
+def test_a_uniform_density_on_256_levels_costs_eight_bits():
+    assert metrics.bits_per_dimension(0.0, 784) == pytest.approx(8)
+    assert metrics.bits_per_dimension(-784 * math.log(256), 784) == pytest.approx(0)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(TypeError, match="to_uint8"):
+        metrics.features(torch.rand(2, 1, 28, 28))
+    with pytest.raises(ValueError, match="28, 28"):
+        metrics.features(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="need more than 5"):
+        metrics.precision_recall(points(5, 2, 0), points(9, 2, 1))
+    with pytest.raises(ValueError, match="two samples"):
+        metrics.moments(points(1, 3, 0))

@@ -1,0 +1,68 @@
+"""What the builder makes of outputs, and what it would not let into a notebook."""
+
+import pytest
+
+from tools import outputs
+
+
+def stream(text, name="stdout"):
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def test_streams_are_merged_and_read_as_a_terminal_shows_them():
+    cleaned = outputs.clean([stream("a 1"), stream("\ra 2"), stream("!", "stderr"), stream("x\b\bok\n")])
+    assert [(o["name"], o["text"]) for o in cleaned] == [("stdout", "a 2"), ("stderr", "!"), ("stdout", "ok\n")]
+
+
+def test_a_rewritten_line_keeps_what_a_shorter_rewrite_does_not_cover():
+    assert outputs.clean([stream("12345\rab\n")])[0]["text"] == "ab345\n"
+
+
+def book_with(output, metadata=None, source="![x](attachment:x.png)"):
+    cells = [
+        {"cell_type": "markdown", "source": source, "metadata": {}},
+        {"cell_type": "code", "source": "", "metadata": metadata or {}, "execution_count": 1, "outputs": [output]},
+    ]
+    return {"cells": cells, "metadata": {}}
+
+
+def data(**mimes):
+    return {"output_type": "display_data", "metadata": {}, "data": {k.replace("_", "/"): v for k, v in mimes.items()}}
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (data(text_html='<img src="https://example.org/a.png">'), "external"),
+        (data(text_html="<script src='//example.org/a.js'></script>"), "external"),
+        (data(text_markdown="![a](http://example.org/a.png)"), "external"),
+        (data(text_html="<style>@import 'x'</style>"), "external"),
+        (stream("warning in /tmp/ipykernel_1/2.py"), "path of this machine"),
+        (data(text_plain="<matplotlib.lines.Line2D at 0x7f0000000000>"), "address"),
+        ({**data(text_plain="x"), "data": {outputs.WIDGET_VIEW: {}}}, "widget view"),
+    ],
+)
+def test_what_would_look_broken_elsewhere_is_found(output, message):
+    assert message in " ".join(outputs.reader_problems(book_with(output)))
+
+
+def test_what_is_fine_elsewhere_is_not_reported():
+    fine = book_with(
+        data(text_html='<a href="https://example.org">a</a><img src="data:image/png;base64,aaaa">'),
+        source="[a link](https://example.org) and ![a picture](attachment:a.png)",
+    )
+    assert outputs.reader_problems(fine) == []
+
+
+def test_sizes_counts_errors_and_captions_are_checked():
+    large = book_with(stream("x" * 151_000))
+    assert "151 KB of outputs" in outputs.size_problems(large, "")[0]
+    assert "over 600 KB" in outputs.size_problems(large, "x" * 600_001)[1]
+    twice = book_with({"output_type": "error"})
+    twice["cells"][1]["execution_count"] = 2
+    assert len(outputs.execution_problems(twice)) == 2
+    picture = data(image_png="aaaa")
+    assert outputs.caption_problems(book_with(picture))
+    captioned = book_with({**picture, "metadata": {"image/png": {"alt": "A line."}}})
+    captioned["cells"][1]["outputs"].append(data(text_markdown="**Figure.** *A line.*"))
+    assert outputs.caption_problems(captioned) == []

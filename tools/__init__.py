@@ -1,0 +1,1 @@
+"""Maintainers' tools: the builder that turns lessons/ into notebooks/. Readers never need them."""

@@ -1,0 +1,138 @@
+"""Outputs: clean them after execution, and list what the course does not allow in a built notebook."""
+
+import json
+import re
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+MAX_CELL_KB = 150
+MAX_NOTEBOOK_KB = 600
+# Whatever a browser would fetch without being asked: pictures, scripts, frames, styles. Plain links are fine.
+EXTERNAL = re.compile(
+    r"""!\[[^\]]*\]\(\s*<?(?:https?:)?//"""
+    r"""|<(?:img|script|iframe|link|video|audio|source|object|embed)\b[^>]*(?:src|href|data)\s*=\s*["']?(?:https?:)?//"""
+    r"""|@import\b|url\(\s*["']?(?:https?:)?//""",
+    re.IGNORECASE,
+)
+MACHINE_PATH = re.compile(r"/tmp/|/root\b|/home/\w|/Users/\w|site-packages|[A-Z]:\\+Users")
+CAPTION = "**Figure.**"
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
+
+
+def clean(outputs: list) -> list:
+    """Return `outputs` as a reader without a kernel should see them.
+
+    Widget views are stripped (an output that was nothing else vanishes), consecutive pieces of one stream are
+    merged, and carriage returns and backspaces are applied, so that a progress bar leaves only its last state.
+    """
+    kept = []
+    for output in outputs:
+        if output["output_type"] == "stream":
+            if kept and kept[-1]["output_type"] == "stream" and kept[-1]["name"] == output["name"]:
+                kept[-1]["text"] += output["text"]
+            else:
+                kept.append(output)
+            continue
+        if WIDGET_VIEW in output.get("data", {}):
+            del output["data"][WIDGET_VIEW]
+            output.get("metadata", {}).pop(WIDGET_VIEW, None)
+            if set(output["data"]) <= {"text/plain"}:
+                continue
+        kept.append(output)
+    for output in kept:
+        if output["output_type"] == "stream":
+            output["text"] = _as_a_terminal_shows(output["text"])
+    return [output for output in kept if output["output_type"] != "stream" or output["text"]]
+
+
+def _as_a_terminal_shows(text: str) -> str:
+    """Apply backspaces and carriage returns line by line (a shorter rewrite does not erase the rest of the line)."""
+    while "\b" in text and (shorter := re.sub(r"[^\n\b]\x08", "", text)) != text:
+        text = shorter
+    text = text.replace("\b", "")  # at the start of a line there is nothing left to take back
+    lines = []
+    for line in text.split("\n"):
+        shown = ""
+        for piece in line.split("\r"):
+            shown = piece + shown[len(piece) :]
+        lines.append(shown)
+    return "\n".join(lines)
+
+
+def texts(notebook) -> list[tuple[str, str]]:
+    """Return (place, text) of every Markdown cell and every textual output."""
+    found = []
+    for index, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "markdown":
+            found.append((f"cell {index}", cell["source"]))
+        for output in cell.get("outputs", []):
+            parts = [output["text"]] if "text" in output else list(output.get("data", {}).items())
+            for part in parts:
+                mime, text = part if isinstance(part, tuple) else ("text/plain", part)
+                if isinstance(text, str) and (mime.startswith("text/") or "svg" in mime):
+                    found.append((f"output of cell {index}", text))
+    return found
+
+
+def size_problems(notebook, text: str) -> list[str]:
+    """Return what is too large: a notebook (as `text` on disk) over 600 KB, a cell's outputs over 150 KB."""
+    found = []
+    sizes = {index: len(json.dumps(cell.get("outputs", []))) / 1e3 for index, cell in enumerate(notebook["cells"])}
+    found += [
+        f"cell {index}: {size:.0f} KB of outputs, over {MAX_CELL_KB} KB. Fewer or smaller pictures."
+        for index, size in sizes.items()
+        if size > MAX_CELL_KB
+    ]
+    whole = len(text.encode("utf-8")) / 1e3
+    if whole > MAX_NOTEBOOK_KB:
+        largest = ", ".join(f"cell {i} {sizes[i]:.0f} KB" for i in sorted(sizes, key=sizes.get, reverse=True)[:4])
+        found.append(f"the notebook has {whole:.0f} KB, over {MAX_NOTEBOOK_KB} KB. Largest: {largest}.")
+    return found
+
+
+def execution_problems(notebook) -> list[str]:
+    """Return what shows that the notebook was not executed top to bottom without an error."""
+    found = []
+    code = [(index, cell) for index, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code"]
+    for count, (index, cell) in enumerate(code, start=1):
+        if cell["execution_count"] != count:
+            found.append(f"cell {index}: execution count {cell['execution_count']}, expected {count}.")
+        if any(output["output_type"] == "error" for output in cell["outputs"]):
+            found.append(f"cell {index}: an error output.")
+    return found
+
+
+def reader_problems(notebook) -> list[str]:
+    """Return what a reader elsewhere would see broken: widget views, external loads, machine paths, raw objects."""
+    found = []
+    if "widgets" in notebook["metadata"]:
+        found.append("metadata.widgets was left in.")
+    for index, cell in enumerate(notebook["cells"]):
+        if any(WIDGET_VIEW in output.get("data", {}) for output in cell.get("outputs", [])):
+            found.append(f"cell {index}: a widget view was left in.")
+        if "execution" in cell["metadata"]:
+            found.append(f"cell {index}: execution times were left in.")
+    for place, text in texts(notebook):
+        if hit := EXTERNAL.search(text):
+            found.append(f"{place}: loads something from an external address: {hit[0]!r}.")
+        if place.startswith("output"):
+            if hit := MACHINE_PATH.search(text):
+                start = max(0, hit.start() - 40)
+                found.append(f"{place}: shows a path of this machine: {text[start : hit.end() + 60]!r}.")
+            if hit := ADDRESS.search(text):
+                found.append(f"{place}: shows an object's address; end the cell with `;` or assign the value.")
+    return found
+
+
+def caption_problems(notebook) -> list[str]:
+    """Return the pictures without alternative text, or without a visible caption right below them."""
+    found = []
+    for index, cell in enumerate(notebook["cells"]):
+        outputs = cell.get("outputs", [])
+        for place, output in enumerate(outputs):
+            if not any(mime.startswith("image/") for mime in output.get("data", {})):
+                continue
+            alt = output["metadata"].get("image/png", {}).get("alt", "")
+            below = outputs[place + 1].get("data", {}).get("text/markdown", "") if place + 1 < len(outputs) else ""
+            if not alt.strip() or not below.startswith(CAPTION):
+                found.append(f"cell {index}: a picture without a caption: show it with cu.show(fig, caption).")
+    return found
