@@ -236,6 +236,9 @@ class Panel:
         display.publish(self.static, self.caption, view(self.box))
         display.show_caption(self.caption)
 
+    def _ipython_display_(self) -> None:
+        """Show nothing: it is displayed already, and a cell may end with the call that made it."""
+
     def close(self) -> None:
         """Forget the controls, so that their callbacks (and what those hold) can be freed."""
         for widget in [*self.controls.values(), *self.buttons.values(), self.image, self.message]:

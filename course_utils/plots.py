@@ -27,8 +27,8 @@ __all__ = [
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#000000", "#F0E442"]
 """Okabe and Ito's eight colours (Color Universal Design, 2008): blue, vermilion, green, orange, sky, purple, black,
 yellow. Yellow is last: it is too pale for lines on white."""
-CLASS_COLOURS = [*PALETTE, "#999999", "#661100"]
-"""Ten colours, one a digit class: the palette, grey and brown."""
+CLASS_COLOURS = [*PALETTE, "#8844DD", "#661100"]
+"""Ten colours, one a digit class: the palette, violet and brown (both stay apart for colour-blind readers)."""
 STYLE = Path(__file__).with_name("style.mplstyle")
 
 

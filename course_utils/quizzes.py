@@ -104,6 +104,9 @@ class Quiz:
         elif runtime.rank() == 0:
             print(f"[quiz] {self.caption}\n{self.text()}")
 
+    def _ipython_display_(self) -> None:
+        """Show nothing: it is displayed already, and a cell may end with the call that made it."""
+
     def close(self) -> None:
         """Forget the controls."""
         for widget in [*self.controls.values(), *self.buttons.values(), *self.feedback.values(), self.box]:

@@ -4,8 +4,8 @@
     run = cu.restore("06_diffusion", model)          # the shipped weights; own=True: those of this reader
 
 A run is a folder `NAME/` with `card.json`, and where there is something to put into them `weights.safetensors`
-(float16), `replay.npz` (arrays `frames` uint8 (T, N, 28, 28) and `steps` (T,)) and `samples.npz` (array `samples`, uint8
-(N, 28, 28)). The card holds the checksum of each file. Shipped runs are in data/runs, a reader's own where
+(float16), `replay.npz` (arrays `frames` uint8 (T, N, 28, 28) and `steps` (T,)) and `samples.npz` (array `samples`,
+uint8 (N, 28, 28)). The card holds the checksum of each file. Shipped runs are in data/runs, a reader's own where
 `runtime.runs_dir()` says.
 """
 
@@ -23,7 +23,7 @@ import torch
 
 from course_utils import checkpoint, distributed, runtime, weights
 from course_utils.card import make_card
-from course_utils.session import check
+from course_utils.guards import check
 
 WEIGHTS, REPLAY, SAMPLES, CARD = "weights.safetensors", "replay.npz", "samples.npz", "card.json"
 MOST_SAMPLES = 5_000
@@ -88,7 +88,7 @@ def save_run(
 
     `modules`: a module or a dict name → module. `what`: one sentence. `figures`: name → (value, tolerance). `history`:
     what training returned (steps, seconds and seed go to the card, preview images become the replay unless `replay`
-    gives (frames, steps)). `samples`: uint8 (N, 28, 28) or (N, 1, 28, 28), N ≤ 5,000, of kind "draws" or "decoder means".
+    gives (frames, steps)). `samples`: uint8 (N, 28, 28) or (N, 1, 28, 28), N ≤ 5,000; "draws" or "decoder means".
     `lesson`: the lesson's slug, by default the one that `name` begins with. Raises ValueError for what does not fit.
     """
     check(name, {})
@@ -238,7 +238,7 @@ def _check_samples(samples, kind: str) -> dict | None:
     x = x[:, 0] if x.ndim == 4 and x.shape[1] == 1 else x
     if x.ndim != 3 or x.shape[1:] != (28, 28) or x.dtype != np.uint8 or not 0 < len(x) <= MOST_SAMPLES:
         raise ValueError(
-            f"samples must be uint8 (N, 28, 28) with N up to {MOST_SAMPLES:,} (cu.to_uint8 converts); got {x.dtype} {x.shape}."
+            f"samples must be uint8 (N, 28, 28), N up to {MOST_SAMPLES:,} (use cu.to_uint8); got {x.dtype} {x.shape}."
         )
     return {"samples": x}
 

@@ -54,8 +54,8 @@ def match(run, modules: tuple) -> dict[str, nn.Module]:
         return named
     if len(modules) != len(saved):
         raise RuntimeError(
-            f"Run {run.name!r} holds {len(saved)} module(s) ({', '.join(saved)}), {len(modules)} were given: pass them in "
-            "this order, or a dict name → module."
+            f"Run {run.name!r} holds {len(saved)} module(s) ({', '.join(saved)}), {len(modules)} were given: pass them "
+            "in this order, or a dict name → module."
         )
     return {name: name_modules(module)["model"] for name, module in zip(saved, modules)}
 

@@ -66,3 +66,11 @@ def test_sizes_counts_errors_and_captions_are_checked():
     captioned = book_with({**picture, "metadata": {"image/png": {"alt": "A line."}}})
     captioned["cells"][1]["outputs"].append(data(text_markdown="**Figure.** *A line.*"))
     assert outputs.caption_problems(captioned) == []
+
+
+def test_the_curves_of_a_training_call_are_captioned_by_its_line_of_text():
+    curves = {**data(image_png="aaaa"), "metadata": {"image/png": {"alt": "Logged values of vae: 10 steps"}}}
+    trained = book_with(curves)
+    assert outputs.caption_problems(trained)
+    trained["cells"][1]["outputs"].append(stream("vae: 10 steps"))
+    assert outputs.caption_problems(trained) == []

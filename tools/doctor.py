@@ -3,7 +3,6 @@
 Runs with the standard library alone where nothing is installed yet. Exit status: the number of problems.
 """
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -104,15 +103,13 @@ def gpu() -> str:
 
 
 def data() -> str:
-    """The shipped data set is complete."""
-    sums = ROOT / "data" / "mnist" / "SHA256SUMS"
-    if not sums.exists():
-        raise Remedy("data/mnist is incomplete: clone or unpack the course again")
-    for line in sums.read_text().splitlines():
-        digest, name = line.split()
-        path = sums.parent / name.lstrip("*")
-        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise Remedy(f"data/mnist/{path.name} is missing or damaged: run `git checkout -- data` or download again")
+    """The shipped data set is complete: the course's own loader verifies its checksums."""
+    if importlib.util.find_spec("torch") is None:
+        return "not checked without torch"
+    code = "import course_utils as cu; print(len(cu.mnist().train))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise Remedy((done.stderr.strip().splitlines() or ["the data cannot be read"])[-1])
     return "MNIST complete"
 
 
