@@ -152,7 +152,7 @@ def curves(history, keys: Sequence[str] | None = None, ax=None, logy: bool = Fal
     """
     steps = getattr(history, "steps", None)
     if isinstance(history, Mapping):
-        steps = next((history[name] for name in ("steps", "step") if name in history), None)
+        steps = next((history[name] for name in ("steps", "step") if name in history), steps)
     keys = [k for k in history.keys() if k not in ("step", "steps")] if keys is None else list(keys)  # noqa: SIM118
     ax = new_axes(ax, (7.0, 4.0))
     for key in keys:

@@ -22,7 +22,8 @@ PREVIEWS = 12
 class Session:
     """One training call: a context manager around the loop over `range(session.start, total)`."""
 
-    def __init__(self, step, batches, state: dict, total: int, *, name=None, preview=None, minutes=None, seed=0):
+    def __init__(self, step, batches, state: dict, total: int, *, name=None, preview=None, preview_at=None,
+                 minutes=None, seed=0):  # fmt: skip
         check(name, state)
         self.state, self.name, self.preview, self.minutes = state, name, preview, minutes
         self.modules = [part for part in state.values() if isinstance(part, nn.Module)]
@@ -38,7 +39,7 @@ class Session:
             self._resume()
         convolutions = any(map(distributed.has_convolutions, self.modules))
         self.feed = Feed(batches, self.device, seed=seed, start=self.start, images_last=convolutions)
-        self._due = preview_steps(total, self.start)
+        self._due = preview_steps(total, self.start, preview_at)
         self.progress = Progress(self.history, self.start)
         self._before, self.began = self.history.seconds, time.perf_counter()
         self.saved, self.save_pause = self.began, SAVE_SECONDS
@@ -86,8 +87,6 @@ class Session:
             return False
         self.history.add(step, dict(zip(names, values)))
         self.snapshot.take(step)
-        if save:
-            self.save()
         if asked:
             self._stopped_by_hand(step)
         elif late and step < total:
@@ -96,6 +95,8 @@ class Session:
             self._preview(step)
             with self.interrupts.allowed():
                 self.progress.update(step)
+        if save:
+            self.save()
         return self.history.stopped is None
 
     def _stopped_by_hand(self, step: int) -> None:
@@ -152,12 +153,12 @@ class Session:
                 self._end(interrupted=kind is not None)
                 return True
             self.save()
+            self.snapshot.drop()  # IPython keeps the traceback, and with it all that our frames hold
             if is_out_of_memory(error):
                 self.problem = self._help(error)
                 traceback.clear_frames(trace)
                 self._release()
-                return True
-            return False
+            return self.problem is not None
         finally:
             for module in self.modules:
                 module.eval()
@@ -200,9 +201,7 @@ class Session:
         )
 
     def _release(self) -> None:
-        """Free what this call holds: gradients, the snapshot, and the moments of an optimiser that `fit` made."""
-        self.snapshot.drop()
-        self.pending = Pending()
+        """Free what this call holds: gradients, and the moments of an optimiser that `fit` made."""
         for part in self.state.values():
             if isinstance(part, torch.optim.Optimizer):
                 part.zero_grad(set_to_none=True)
@@ -219,8 +218,8 @@ class Session:
         return self.history
 
 
-def preview_steps(total: int, start: int = 0) -> list[int]:
-    """Return after which steps a preview is due: close to each other at first, for then most happens."""
+def preview_steps(total: int, start: int = 0, wanted=None) -> list[int]:
+    """Return after which steps a preview is due: those `wanted`, or a dozen, close to each other at first."""
     n = runtime.budget(live=PREVIEWS, quick=2)
-    due = {round(total * (k / (n - 1)) ** 2) for k in range(n)}
+    due = set(wanted) if wanted is not None else {round(total * (k / (n - 1)) ** 2) for k in range(n)}
     return sorted(step for step in due if step > start or start == 0)

@@ -22,7 +22,8 @@ QUICK_STEPS = 8
 def fit(
     model: nn.Module, loss_fn: Callable, batches, *, steps: int, full: int | None = None, lr: float = 1e-3,
     ema: float | None = None, clip: float | None = None, optimiser="adam", weight_decay: float = 0.0, schedule=None,
-    name: str | None = None, preview=None, minutes: float | None = None, log_every: int | None = None, seed: int = 0,
+    name: str | None = None, preview=None, preview_at: list[int] | None = None, minutes: float | None = None,
+    log_every: int | None = None, seed: int = 0,
 ) -> History:  # fmt: skip
     """Train a model with one loss and one optimiser; returns the history.
 
@@ -56,8 +57,8 @@ def fit(
     state = {"model": model, "optimiser": opt, "scaler": scaler, "schedule": schedule, "ema": average}
     history = loop(
         step, batches, state={key: part for key, part in state.items() if part is not None}, steps=steps, full=full,
-        name=name, preview=average.seen_by(preview) if average else preview, minutes=minutes, log_every=log_every,
-        seed=seed,
+        name=name, preview=average.seen_by(preview) if average else preview, preview_at=preview_at, minutes=minutes,
+        log_every=log_every, seed=seed,
     )  # fmt: skip
     history.ema = average.module if average else None
     return history
@@ -65,21 +66,23 @@ def fit(
 
 def loop(
     step: Callable, batches, *, state: dict, steps: int, full: int | None = None, name: str | None = None,
-    preview=None, minutes: float | None = None, log_every: int | None = None, seed: int = 0,
+    preview=None, preview_at: list[int] | None = None, minutes: float | None = None, log_every: int | None = None,
+    seed: int = 0,
 ) -> History:  # fmt: skip
     """Call `step(*batch)` for `steps` batches (`full` in profile full, at most 8 in quick); returns the history.
 
     `step` returns a dict of scalars; they stay on the device and are read every `log_every` steps only. `state` names
     what is trained: modules, optimisers, schedules. `batches`: `cu.Batches`, a DataLoader or a list of batches.
     `seed` seeds the generators. A `name` makes the call resumable (see `cu.runs.forget`). `preview(step)` returns a
-    figure or images, drawn a dozen times; `minutes` caps the time. Ctrl-C ends training after the present step, and a
-    loss that is not finite restores the weights of the last log point: `history.stopped` says so. Modules are moved
-    to the device, trained in train mode and left in eval mode. Raises OutOfMemory, and RuntimeError where a resume
-    does not fit.
+    figure or images, drawn a dozen times, or at the first log points from each step in `preview_at` on; `minutes` caps
+    the time. Ctrl-C ends training after the present step, and a loss that is not finite restores the weights of the last
+    log point: `history.stopped` says so. Modules are moved to the device, trained in train mode and left in eval mode.
+    Raises OutOfMemory, and RuntimeError where a resume does not fit.
     """
     total = planned(steps, full)
     every = log_every or max(1, total // 100)
-    session = Session(step, batches, state, total, name=name, preview=preview, minutes=minutes, seed=seed)
+    session = Session(step, batches, state, total, name=name, preview=preview, preview_at=preview_at, minutes=minutes,
+                      seed=seed)  # fmt: skip
     feed, pending = session.feed, session.pending
     with session:
         session.begin()

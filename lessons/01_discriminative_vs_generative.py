@@ -241,7 +241,7 @@ def lda_line(mean0, mean1, cov, prior1):
     """Equation (6): w (d,) and the scalar b, from means (d,), the shared covariance (d, d) and prior1 = p(y = 1), a float."""
     ### BEGIN SOLUTION
     w = torch.linalg.solve(cov, mean1 - mean0)
-    b = -0.5 * (mean1 + mean0) @ w + torch.tensor(prior1 / (1 - prior1)).log()
+    b = -0.5 * (mean1 + mean0) @ w + torch.tensor(prior1 / (1 - prior1)).to(w).log()
     return w, b
     ### END SOLUTION
 
@@ -837,7 +837,7 @@ ax = cu.plots.image_grid(some.reshape(-1, 28, 28), rows=2)
 cu.show(ax.figure, f"24 of {len(letters)} letters: {len(alphabet)} characters in {len(fonts)} faces of DejaVu, at MNIST's size and position.")
 
 # %%
-pool, half = data.train.sample(cu.budget(10_000, 600), seed=2), rows_hidden(0.5)
+pool, half = data.train.sample(cu.budget(10_000, 1_500), seed=2), rows_hidden(0.5)
 pool_x, seconds = pool.flat(), {}
 classifiers = {
     "logistic regression": LogisticRegression(C=0.1, tol=1e-3, max_iter=100),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import data, metrics
+from course_utils import data, metrics, runs, runtime
 
 
 def spd(d, seed):
@@ -109,3 +109,49 @@ def test_bad_input_is_named():
         metrics.precision_recall(points(5, 2, 0), points(9, 2, 1))
     with pytest.raises(ValueError, match="two samples"):
         metrics.moments(points(1, 3, 0))
+
+
+RULER = "ca7c793488690dedbec7b4f8cd331a91c17671438e70b8a83ee9f15359e190d9"
+
+
+def test_the_ruler_is_the_one_that_every_published_figure_was_measured_with():
+    """If this fails, every Fréchet distance on every card must be measured again: that is why it is pinned."""
+    assert runs.load("classifier").card["files"]["weights.safetensors"] == RULER
+
+
+def test_the_classifier_classifies_as_its_card_says():
+    digits, model = data.mnist(), metrics.classifier()
+    with torch.no_grad():
+        part = digits.val[:2000]
+        right = (model(part.float().to(runtime.device())).argmax(1).cpu() == part.y).double().mean().item()
+    card = runs.load("classifier").figure("validation accuracy")
+    assert card >= 0.992
+    assert abs(right - card) < 4 * math.sqrt(card * (1 - card) / 2000)
+
+
+@pytest.fixture(scope="module")
+def few_real(monkeypatch_module):
+    """A test set of 2,000 instead of 10,000 digits, so that the floor costs little here."""
+    some = metrics.features(data.mnist().test.x[::5])
+    monkeypatch_module.setattr(metrics, "test_features", lambda: some)
+    metrics.floor.cache_clear()
+    yield some
+    metrics.floor.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def test_the_floor_falls_with_n_and_noise_is_far_above_it(few_real):
+    floors = [metrics.floor(n)[0] for n in (150, 300, 1000)]
+    assert floors[0] > floors[1] > floors[2] > 0
+    noise = metrics.quality(torch.randint(0, 256, (300, 1, 28, 28), dtype=torch.uint8))
+    real = metrics.quality(data.mnist().val.x[:600], n=300)
+    assert real.ratio < 2 < 20 < noise.ratio
+    with pytest.raises(ValueError, match="from 2 to 1000"):
+        metrics.floor(5000)
+    with pytest.raises(ValueError, match="only 600 samples"):
+        metrics.quality(data.mnist().val.x[:600], n=700)
