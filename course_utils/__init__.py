@@ -14,10 +14,11 @@ _NAMES = {
     "runs": "save_run restore",
     "plots": "show table",
     "widgets": "explore scrub plane stepper quiz",
+    "glyphs": "letters",
     "checks": "check",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
-_MODULES = {*_NAMES, "nets", "metrics"}
+_MODULES = {*_NAMES, "nets", "metrics", "points"}
 
 __all__ = sorted(_HOME)
 

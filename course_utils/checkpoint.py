@@ -107,7 +107,7 @@ class Snapshot:
         self.whole = False
         live = {name: part.state_dict() for name, part in self.state.items()}
         old, new = list(tensors(self.copy)), list(tensors(live))
-        if len(old) == len(new) and all(a.shape == b.shape and a.dtype == b.dtype for a, b in zip(old, new)):
+        if old and len(old) == len(new) and all(a.shape == b.shape and a.dtype == b.dtype for a, b in zip(old, new)):
             torch._foreach_copy_(old, new)
             copies = iter(old)
         else:

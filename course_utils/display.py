@@ -81,16 +81,13 @@ def close(fig) -> None:
 
 
 def png(fig, dpi: int = DPI) -> bytes:
-    """Return a figure as small PNG bytes with a palette (at most 256 colours); the figure stays open.
+    """Return a figure as small PNG bytes (grey, or a palette of at most 256 colours); the figure stays open.
 
     Width and height in pixels are the figure's inches times `dpi`, unless the file would exceed LIMIT_KB: then it is
     drawn again at DISPLAY_DPI and with fewer colours.
     """
     for attempt, colours in ((dpi, 256), (DISPLAY_DPI, 64), (DISPLAY_DPI, 16)):
-        buffer = io.BytesIO()
-        figure_of(fig).savefig(buffer, format="png", dpi=attempt, facecolor="white", pil_kwargs={"compress_level": 0})
-        with Image.open(buffer) as image:
-            picture = palette_png(image.convert("RGB"), colours, attempt)
+        picture = palette_png(_rendered(figure_of(fig), attempt), colours, attempt)
         if len(picture) <= LIMIT_KB * 1024:
             break
     return picture
@@ -102,11 +99,26 @@ def palette_png(image: Image.Image, colours: int = 256, dpi: float = DPI) -> byt
     "Maximum coverage" keeps rare colours (a thin line, a few points) within a few of 255 units of what was drawn;
     median cut, Pillow's default, is up to 75 units off.
     """
-    if image.mode != "L":
-        image = image.quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if image.mode != "L" or colours < 256:
+        image = image.convert("RGB").quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True, dpi=(dpi, dpi))
+    image.save(buffer, format="PNG", compress_level=6, dpi=(dpi, dpi))
     return buffer.getvalue()
+
+
+def _rendered(fig, dpi: float) -> Image.Image:
+    """A figure as an image: grey ("L", exact and quick to write) where it has no colour, otherwise RGB."""
+    buffer = io.BytesIO()
+    before = fig.dpi
+    try:
+        fig.dpi = dpi
+        fig.savefig(buffer, format="raw", dpi=dpi, facecolor="white")
+        size = tuple(int(side) for side in fig.bbox.size)
+    finally:
+        fig.dpi = before
+    image = Image.frombuffer("RGBA", size, buffer.getvalue(), "raw", "RGBA", 0, 1).convert("RGB")
+    red, green, blue = image.split()
+    return red if red.tobytes() == green.tobytes() == blue.tobytes() else image
 
 
 def metadata(picture: bytes, caption: str) -> dict:

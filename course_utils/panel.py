@@ -40,20 +40,21 @@ def view(widget) -> dict:
     return {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
 
 
-def picture_widget(picture: bytes, caption: str):
-    """Return an Image that shows PNG bytes at their intended width and never wider than the page."""
+def picture_widget(picture: bytes):
+    """Return an Image that shows PNG bytes at their intended width and never wider than the page.
+
+    An Image has no alternative text (a tooltip breaks its view in ipywidgets 8): the caption follows as text.
+    """
     image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
-    set_picture(image, picture, caption)
+    set_picture(image, picture)
     return image
 
 
-def set_picture(image, picture: bytes, caption: str) -> None:
-    """Replace the bytes of an Image widget, without a flicker; ipywidgets 8 also takes the text for its title."""
+def set_picture(image, picture: bytes) -> None:
+    """Replace the bytes of an Image widget, without a flicker."""
     with image.hold_sync():
         image.value = picture
-        image.width = str(display.metadata(picture, caption)["image/png"]["width"])
-        if image.has_trait("tooltip"):
-            image.tooltip = caption
+        image.width = str(display.metadata(picture, "")["image/png"]["width"])
 
 
 def extremes(control) -> list:
@@ -80,8 +81,8 @@ class Noise:
         self.state = self.start
 
     def rewind(self) -> None:
-        """Start again from the state at construction."""
-        self.state = self.start
+        """Start again from the state at construction; to be called in a callback, that is, within the context."""
+        _set_random_state(self.start)
 
     @contextlib.contextmanager
     def __call__(self):
@@ -150,7 +151,7 @@ class Panel:
         if static is not None:
             with self.noise():
                 self.static = rendered(static)
-        self.image = picture_widget(first, caption)
+        self.image = picture_widget(first)
         self.message = ipywidgets.HTML()
         self.buttons = {label: self._button(label) for label in buttons}
         for control in inputs.values():
@@ -181,7 +182,7 @@ class Panel:
         try:
             with self.noise():
                 action()
-            set_picture(self.image, self._render(), self.caption)
+            set_picture(self.image, self._render())
         except Exception as error:  # whatever a lesson's function raises, the reader must see it
             self.error = error
             text = html.escape(f"{type(error).__name__}: {error}")
@@ -208,7 +209,7 @@ class Panel:
             self.press(label)
             self._raise(f"button {label!r}")
             calls += 1
-        set_picture(self.image, before, self.caption)
+        set_picture(self.image, before)
         return calls
 
     def reset_control(self, control, value) -> None:

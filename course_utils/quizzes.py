@@ -8,13 +8,13 @@ import ipywidgets
 from course_utils import display, runtime
 from course_utils.panel import register, view
 
-_WIDE = ipywidgets.Layout(width="auto")
+LETTERS = "ABCDEFGH"
 
 
 class Quiz:
-    """Questions, each with radio buttons, a "Check" button and feedback; `.score` counts right first answers.
+    """Questions whose options are buttons, with feedback below; `.score` counts right first answers.
 
-    `controls`: question number → RadioButtons (value None until chosen, otherwise the option's index).
+    `controls`: (question, option), both from 0 → Button.
     """
 
     def __init__(self, questions: Sequence[Mapping], caption: str):
@@ -24,63 +24,57 @@ class Quiz:
         if not self.questions:
             raise ValueError("A quiz needs at least one question.")
         self.first: dict[int, bool] = {}
-        self.controls = {i: _radio(question) for i, question in enumerate(self.questions)}
-        self.feedback = {i: ipywidgets.HTML() for i in self.controls}
-        self.buttons = {i: ipywidgets.Button(description="Check", layout=_WIDE) for i in self.controls}
-        self.result = ipywidgets.HTML()
-        for i, button in self.buttons.items():
-            button.on_click(lambda _, i=i: self.check(i))
-        self.box = ipywidgets.VBox([*(self._block(i) for i in self.controls), self.result])
+        self.controls, self.feedback, self.result = {}, {}, ipywidgets.HTML()
+        blocks = [self._block(i, question) for i, question in enumerate(self.questions)]
+        self.box = ipywidgets.VBox([*blocks, self.result])
 
-    def _block(self, i: int):
-        """The widgets of one question."""
-        title = ipywidgets.HTML(f"<b>{i + 1}. {html.escape(self.questions[i]['text'])}</b>")
-        layout = ipywidgets.Layout(margin="0 0 1em 0")
-        return ipywidgets.VBox([title, self.controls[i], self.buttons[i], self.feedback[i]], layout=layout)
+    def _block(self, i: int, question: dict):
+        """The widgets of one question: its text, one row an option (a button and the text), the feedback."""
+        rows = [_text(f"<b>{i + 1}. {html.escape(question['text'])}</b>")]
+        for k, option in enumerate(question["options"]):
+            button = ipywidgets.Button(description=LETTERS[k], tooltip=option, layout=_fixed("4em"))
+            button.on_click(lambda _, k=k: self.answer(i, k))
+            self.controls[i, k] = button
+            rows.append(ipywidgets.HBox([button, _text(html.escape(option))], layout=_fixed("100%")))
+        self.feedback[i] = _text("")
+        return ipywidgets.VBox([*rows, self.feedback[i]], layout=ipywidgets.Layout(margin="0 0 1em 0"))
 
     @property
     def score(self) -> int:
         """How many questions were answered right at the first try."""
         return sum(self.first.values())
 
-    def check(self, i: int) -> None:
-        """Do what a click on "Check" of question `i` (from 0) does: give feedback, count a first answer."""
-        question, choice = self.questions[i], self.controls[i].value
-        if choice is None:
-            self.feedback[i].value = "Choose an answer first."
-            return
-        right = choice == question["answer"]
-        self.first.setdefault(i, right)
-        mark, colour = ("✓ Right.", "#00664d") if right else ("✗ Not quite.", "#a33f00")
-        why = html.escape(_why(question, choice))
-        self.feedback[i].value = f'<span role="status"><b style="color:{colour}">{mark}</b> {why}</span>'
+    def answer(self, question: int, option: int) -> None:
+        """Do what a click on an option does (both numbers from 0): mark it, explain, count a first answer."""
+        asked = self.questions[question]
+        right = option == asked["answer"]
+        self.first.setdefault(question, right)
+        word, mark, colour = ("Right.", "✓", "#00664d") if right else ("Not quite.", "✗", "#a33f00")
+        self.controls[question, option].description = f"{LETTERS[option]} {mark}"
+        start = f'<span role="status"><b style="color:{colour}">{LETTERS[option]} {mark} {word}</b>'
+        self.feedback[question].value = f"{start} {html.escape(_why(asked, option))}</span>"
         if len(self.first) == len(self.questions):
             self.result.value = f"<b>Right at the first try: {self.score} of {len(self.questions)}.</b>"
 
     def reset(self) -> None:
         """Forget all answers."""
         self.first, self.result.value = {}, ""
-        for i, control in self.controls.items():
-            control.value, self.feedback[i].value = None, ""
+        for (i, k), button in self.controls.items():
+            button.description, self.feedback[i].value = LETTERS[k], ""
 
     def exercise(self) -> int:
-        """Check every option of every question; return how many. Afterwards the quiz is unanswered again."""
-        calls = 0
-        for i, control in self.controls.items():
-            self.check(i)
-            for k in range(len(self.questions[i]["options"])):
-                control.value = k
-                self.check(i)
-                calls += 1
+        """Choose every option of every question; return how many. Afterwards the quiz is unanswered again."""
+        for i, k in self.controls:
+            self.answer(i, k)
         self.reset()
-        return calls
+        return len(self.controls)
 
     def markdown(self) -> str:
         """Return the questions with folded answers, for readers without a kernel."""
         parts = []
         for i, question in enumerate(self.questions, 1):
             options = "\n".join(f"   - {letter}. {display.escape(text)}" for letter, text in _lettered(question))
-            answer = f"{'ABCDEFGH'[question['answer']]}. {_why(question, question['answer'])}"
+            answer = f"{LETTERS[question['answer']]}. {_why(question, question['answer'])}"
             folded = f"   <details><summary>Answer</summary>{html.escape(answer, quote=False)}</details>"
             parts.append(f"{i}. **{display.escape(question['text'])}**\n{options}\n\n{folded}")
         return "\n\n".join(parts)
@@ -91,7 +85,7 @@ class Quiz:
         for i, question in enumerate(self.questions, 1):
             lines += [f"{i}. {question['text']}", *(f"   {letter}. {text}" for letter, text in _lettered(question))]
         for i, question in enumerate(self.questions, 1):
-            lines.append(f"Answer {i}: {'ABCDEFGH'[question['answer']]}. {_why(question, question['answer'])}")
+            lines.append(f"Answer {i}: {LETTERS[question['answer']]}. {_why(question, question['answer'])}")
         return "\n".join(lines)
 
     def show(self) -> None:
@@ -109,7 +103,7 @@ class Quiz:
 
     def close(self) -> None:
         """Forget the controls."""
-        for widget in [*self.controls.values(), *self.buttons.values(), *self.feedback.values(), self.box]:
+        for widget in [*self.controls.values(), *self.feedback.values(), self.result, self.box]:
             widget.close()
 
 
@@ -143,15 +137,17 @@ def _checked(number: int, question: Mapping) -> dict:
     return {**question, "options": options, "answer": answer}
 
 
-def _radio(question: Mapping):
-    """Radio buttons without a choice; option texts take the room they need."""
-    options = [(f"{letter}. {text}", i) for i, (letter, text) in enumerate(_lettered(question))]
-    layout = ipywidgets.Layout(width="auto", max_width="100%")
-    return ipywidgets.RadioButtons(options=options, value=None, description="", layout=layout)
+def _text(value: str):
+    """Text that wraps where the page ends."""
+    return ipywidgets.HTML(f'<div style="line-height:1.4">{value}</div>', layout=ipywidgets.Layout(max_width="100%"))
+
+
+def _fixed(width: str):
+    return ipywidgets.Layout(width=width, min_width=width, align_items="center")
 
 
 def _lettered(question: Mapping) -> list[tuple[str, str]]:
-    return list(zip("ABCDEFGH", question["options"], strict=False))
+    return list(zip(LETTERS, question["options"], strict=False))
 
 
 def _why(question: Mapping, choice: int) -> str:

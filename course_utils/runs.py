@@ -28,6 +28,8 @@ from course_utils.guards import check
 WEIGHTS, REPLAY, SAMPLES, CARD = "weights.safetensors", "replay.npz", "samples.npz", "card.json"
 MOST_SAMPLES = 5_000
 KINDS = ("draws", "decoder means")
+USED: set[str] = set()
+"""Names of the shipped runs that this process has read: the notebook builder records them to know what is stale."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,8 @@ def load(name: str, own: bool = False) -> Run:
         raise RuntimeError(
             f"The card of run {name!r} cannot be read ({error!r}): restore the file or train again."
         ) from None
+    if not own:
+        USED.add(name)
     return Run(name, path, card, own)
 
 

@@ -15,7 +15,9 @@ from course_utils.history import History, Pending
 from course_utils.progress import Progress, as_picture
 
 SAVE_SECONDS = 15.0
-"""A named training call saves its state at log points, but at most this often (and spends at most 1/30 on it)."""
+"""A named training call saves its state at log points, but at most this often …"""
+SAVE_SHARE = 30
+"""… and only after this many times the duration of the last save: saving takes at most 1/30 of the time."""
 PREVIEWS = 12
 
 
@@ -144,7 +146,7 @@ class Session:
             record = self.history.state_dict(self.snapshot.step)
             checkpoint.write_resume(checkpoint.resume_path(self.name), self.snapshot, self.identity, record)
         self.saved = time.perf_counter()
-        self.save_pause = max(SAVE_SECONDS, 30 * (self.saved - began))
+        self.save_pause = max(SAVE_SECONDS, SAVE_SHARE * (self.saved - began))
 
     def __exit__(self, kind, error, trace) -> bool:
         """Save, return to eval mode, show the end; turn an interrupt into a result and lack of memory into help."""

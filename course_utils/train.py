@@ -75,7 +75,7 @@ def loop(
     what is trained: modules, optimisers, schedules. `batches`: `cu.Batches`, a DataLoader or a list of batches.
     `seed` seeds the generators. A `name` makes the call resumable (see `cu.runs.forget`). `preview(step)` returns a
     figure or images, drawn a dozen times, or at the first log points from each step in `preview_at` on; `minutes` caps
-    the time. Ctrl-C ends training after the present step, and a loss that is not finite restores the weights of the last
+    the time. Ctrl-C ends training after the present step; a loss that is not finite restores the weights of the last
     log point: `history.stopped` says so. Modules are moved to the device, trained in train mode and left in eval mode.
     Raises OutOfMemory, and RuntimeError where a resume does not fit.
     """

@@ -66,7 +66,7 @@ def make_control(name: str, spec):
     options = dict(spec) if isinstance(spec, Mapping) else {}
     label = str(options.pop("label", name.replace("_", " ")))
     if isinstance(spec, bool):
-        return ipywidgets.Checkbox(value=spec, description=label, indent=False)
+        return ipywidgets.Checkbox(value=spec, description=label, indent=False, layout=_narrow())
     if isinstance(spec, list) or "options" in options:
         return _choice(label, list(options.get("options", spec)), options.get("value"))
     if isinstance(spec, tuple) and len(spec) in (2, 3):
@@ -106,8 +106,13 @@ def _choice(label: str, options: list, value=None):
         return ipywidgets.SelectionSlider(layout=ipywidgets.Layout(width="26em", max_width="100%"), **common)
     if few:
         common["style"] = _LABEL | {"button_width": "auto"}
-        return ipywidgets.ToggleButtons(**common)
-    return ipywidgets.Dropdown(layout=ipywidgets.Layout(width="auto"), **common)
+        return ipywidgets.ToggleButtons(layout=_narrow(), **common)
+    return ipywidgets.Dropdown(layout=_narrow(), **common)
+
+
+def _narrow():
+    """As wide as the content, with a little room to the next control."""
+    return ipywidgets.Layout(width="max-content", max_width="100%", margin="2px 12px 2px 2px")
 
 
 def _text(option) -> str:
@@ -218,7 +223,10 @@ def stepper(state, actions: dict, draw: Callable, caption: str, *, static=None, 
         raise ValueError("stepper needs an action, for instance {'E step': e_step}.")
     noise, current = Noise(fixed=False), {"state": copy.deepcopy(state)}
     times = ipywidgets.ToggleButtons(
-        options=[(f"×{n}", n) for n in repeats], description="each click", style=_LABEL | {"button_width": "auto"}
+        options=[(f"×{n}", n) for n in repeats],
+        description="each click",
+        style=_LABEL | {"button_width": "auto"},
+        layout=_narrow(),
     )
 
     def do(action):

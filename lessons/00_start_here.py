@@ -1,9 +1,11 @@
 # %% [markdown]
 # # 00 Start here
 #
-# **A generative model makes new members of a family it has only seen examples of. Everything else in this course is how.**
+# **A generative model makes new members of a family it has only seen examples of. Everything else in this course is
+# how.**
 #
-# Run the next two cells (click into a cell, then press Shift and Enter together). Then move the slider, before you read on.
+# Run the next two cells (click into a cell, then press Shift and Enter together). Then move the slider, before you
+# read on.
 
 # %% tags=["setup"]
 import math
@@ -31,13 +33,14 @@ for run in learning[:1]:
 # %% [markdown]
 # ## 1 What you will make · *core*
 #
-# **At which epoch would you first have said "handwriting"?** At epoch 0 every image is the same grey. After one pass over the data there are
-# soft strokes, after ten most images are some digit, and between epochs 100 and 200 one has to search for a change. Nobody told the network what
-# a digit is, and it does not store its examples: the 36 images are new. The last section trains it before your eyes.
+# **At which epoch would you first have said "handwriting"?** At epoch 0 every image is the same grey. After one pass
+# over the data there are soft strokes, after ten most images are some digit, and between epochs 100 and 200 one has
+# to search for a change. Nobody told the network what a digit is, and it does not store its examples: the 36 images
+# are new. The last section trains it before your eyes.
 #
-# That network is one family among several. In the next figure each row comes from another source: one row is handwriting that no model
-# has seen, the others are made by models of this course. **Rank the rows from worst to best and say which one is real**, before you run the
-# cell with the key.
+# That network is one family among several. In the next figure each row comes from another source: one row is
+# handwriting that no model has seen, the others are made by models of this course. **Rank the rows from worst to best
+# and say which one is real**, before you run the cell with the key.
 
 # %% slideshow={"slide_type": "slide"}
 rows = {"real digits from the test set": cu.mnist().test.sample(12, seed=1).x[:, 0].numpy()}
@@ -45,17 +48,18 @@ for run in runs:
     images = run.samples if run.card["samples"] else run.replay[0][-1]
     rows[run.card["what"]] = images[:12]
 order = np.random.default_rng(4).permutation(list(rows))[:9]
-ax = cu.plots.image_grid(np.concatenate([rows[what] for what in order]), rows=len(order), row_titles="ABCDEFGHI"[: len(order)])
+tiles = np.concatenate([rows[what] for what in order])
+ax = cu.plots.image_grid(tiles, rows=len(order), row_titles="ABCDEFGHI"[: len(order)])
 cu.show(ax.figure, f"{len(order)} rows of twelve images. Each row has one source, and one of the sources is real.")
 
 # %%
 print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHI", order)))
 
 # %% [markdown]
-# Two rows are made in this lesson by models that fit into ten lines: **independent pixels** and **one Gaussian**. The **small network** is the one
-# you scrubbed through. Lessons 02 to 06 add a row each (a mixture, an autoencoder, a variational autoencoder, a game between two networks,
-# diffusion), and lesson 07 measures them all with the same ruler, because ranking by eye, as you just did, misses what matters in ways
-# that we can prove.
+# Two rows are made in this lesson by models that fit into ten lines: **independent pixels** and **one Gaussian**. The
+# **small network** is the one you scrubbed through. Lessons 02 to 06 add a row each (a mixture, an autoencoder, a
+# variational autoencoder, a game between two networks, diffusion), and lesson 07 measures them all with the same
+# ruler, because ranking by eye, as you just did, misses what matters in ways that we can prove.
 #
 # **After this lesson you can**
 # - *say* what a generative model is and *decide* whether a system is one;
@@ -64,8 +68,8 @@ print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHI", order))
 # - *read off* how likely a model finds a digit you drew, and *say* why that number needs care;
 # - *place* supervised, unsupervised, semi-supervised and reinforcement learning beside each other (deeper).
 #
-# **Builds on** one course in machine learning and Python. **Takes** 75 minutes in class for the sections marked *core*, as long again for the
-# *deeper* ones. Its cells run for about MINUTES on two CPU cores.
+# **Builds on** one course in machine learning and Python. **Takes** 75 minutes in class for the sections marked
+# *core*, as long again for the *deeper* ones. Its cells run for about MINUTES on two CPU cores.
 #
 # | letter | means | letter | means |
 # |---|---|---|---|
@@ -76,8 +80,8 @@ print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHI", order))
 
 # %% [markdown]
 # ### From a smear to a sentence in eight years
-# What did machine-made faces and scenes look like over the years? **Before you look: in which year could a program first draw a face at the resolution of a
-# screen?**
+# What did machine-made faces and scenes look like over the years? **Before you look: in which year could a program
+# first draw a face at the resolution of a screen?**
 
 # %%
 milestones = [
@@ -90,41 +94,43 @@ milestones = [
     (2022.6, 512, "latent diffusion", "whatever scene\na sentence describes"),
 ]
 fig, ax = plt.subplots(figsize=(10, 4.6))
-for year, side, name, words in milestones:
-    colour = cu.plots.PALETTE["diffusion" in name]
-    low = side < 200 or name in ("diffusion (DDPM)", "latent diffusion")
+for i, (year, side, name, words) in enumerate(milestones):
+    colour, below = cu.plots.PALETTE["diffusion" in name], i not in (2, 5)
     ax.plot(year, side, "o", color=colour, ms=9)
-    ax.annotate(f"{name}\n{words}", (year, side), (0, -12 if low else 12), textcoords="offset points", ha="center",
-                va="top" if low else "bottom", fontsize=9, color=colour)  # fmt: skip
-ax.set(yscale="log", ylim=(10, 5000), xlim=(2013.6, 2023.6), xlabel="year of the paper", ylabel="side of the image (pixels)",
-       title="Resolution was solved by 2017; choosing the scene took five more years")  # fmt: skip
+    ax.annotate(f"{name}\n{words}", (year, side), (0, -12 if below else 12), textcoords="offset points", ha="center",
+                va="top" if below else "bottom", fontsize=10, color=colour)  # fmt: skip
+ax.set(yscale="log", ylim=(10, 5000), xlim=(2013.3, 2024), xlabel="year", ylabel="side of the image (pixels)",
+       title="Sharp faces by 2017, any scene by 2022")  # fmt: skip
 ax.set_yticks([28, 64, 256, 1024], ["28 (this course)", "64", "256", "1,024"])
 ax.minorticks_off()
-cu.show(fig, "Seven milestones by year and image size, blue: GANs, vermilion: diffusion. 2014 Goodfellow et al., 2015 Radford et "
-        "al., 2017 and 2018 Karras et al., 2020 Ho et al., 2021 Dhariwal and Nichol, 2022 Rombach et al.")  # fmt: skip
+cu.show(fig, "Seven milestones by year and image size; blue: GANs, vermilion: diffusion. Papers: 2014 Goodfellow, 2015 "
+        "Radford, 2017 and 2018 Karras, 2020 Ho, 2021 Dhariwal and Nichol, 2022 Rombach, each with others.")  # fmt: skip
 
 # %% [markdown]
-# In 2017: from 48 pixels to 1,024 in three years, by one family, generative adversarial networks (lesson 05). Then the dots go *down*. Diffusion
-# (lesson 06) started again at 256 pixels, and what grew was not the size but the range: first faces and churches, then a thousand classes in
-# one model, then whatever a sentence says. We work at 28 pixels, where every method above trains in minutes to an hour and every one of
-# its failures shows.
+# In 2017: from 48 pixels to 1,024 in three years, by one family, generative adversarial networks (lesson 05). Then
+# the dots go *down*. Diffusion (lesson 06) started again at 256 pixels, and what grew was not the size but the range:
+# first faces and churches, then a thousand classes in one model, then whatever a sentence says. We work at 28 pixels,
+# where every method above trains in minutes to an hour and every one of its failures shows.
 
 # %% [markdown]
 # ## 2 The first generative model · *core*
 #
-# A generative model of images is a distribution $p_\theta(x)$ over images that we can draw from. The simplest one treats every pixel as a
-# coin of its own. Count a pixel as ink ($x_i = 1$) if it is more than half dark, and let pixel $i$ be ink with probability $\theta_i$:
+# A generative model of images is a distribution $p_\theta(x)$ over images that we can draw from. The simplest one
+# treats every pixel as a coin of its own. Count a pixel as ink ($x_i = 1$) if it is more than half dark, and let
+# pixel $i$ be ink with probability $\theta_i$:
 #
 # $$p_\theta(x) = \prod_{i=1}^{784} \theta_i^{x_i} (1 - \theta_i)^{1 - x_i} \tag{1}$$
 #
-# What should $\theta_i$ be? If $n_i$ of $N$ images have ink at pixel $i$, the data have log-likelihood $n_i \log \theta_i + (N - n_i) \log(1 -
-# \theta_i)$ in $\theta_i$. Its derivative $n_i/\theta_i - (N - n_i)/(1 - \theta_i)$ is zero at $\theta_i = n_i / N$: count, and divide. Some pixels
-# have no ink in any training image, and $\theta_i = 0$ would call every image with ink there impossible. So we pretend to have seen two
-# more images, one white and one black (Laplace's rule of succession):
+# What should $\theta_i$ be? If $n_i$ of $N$ images have ink at pixel $i$, the data have log-likelihood
+# $n_i \log \theta_i + (N - n_i) \log(1 - \theta_i)$ in $\theta_i$. Its derivative
+# $n_i/\theta_i - (N - n_i)/(1 - \theta_i)$ is zero at $\theta_i = n_i / N$: count, and divide. Some pixels have no
+# ink in any training image, and $\theta_i = 0$ would call every image with ink there impossible. So we pretend to
+# have seen two more images, one white and one black (Laplace's rule of succession):
 #
 # $$\theta_i = \frac{n_i + 1}{N + 2} \tag{2}$$
 #
-# To draw an image, toss the 784 coins. **Predict: what will these draws look like?** Every pixel will have ink exactly as often as in real digits.
+# To draw an image, toss the 784 coins. **Predict: what will these draws look like?** Every pixel will have ink
+# exactly as often as in real digits.
 
 # %% slideshow={"slide_type": "slide"}
 digits = cu.mnist()
@@ -136,23 +142,31 @@ coins = torch.rand(10_000, 784, generator=torch.Generator().manual_seed(0))
 ghosts = (coins < theta).float()  # (10000, 784): pixel i is ink with probability θ_i
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[1, 1.9])
-shown = left.imshow(theta.view(28, 28), cmap="gray_r", vmin=0)
-left.set(xticks=[], yticks=[], title="all the model knows: 784 coins")
-left.grid(False)
-fig.colorbar(shown, ax=left, label="probability of ink, θ", shrink=0.8)
-cu.plots.image_grid(ghosts[:32].view(-1, 28, 28), rows=4, ax=right)
-right.set_title("what it draws: ghosts")
+def heat(ax, values, title, label="", **style):
+    """Draw 784 numbers as a map of the 28 × 28 pixels, with a colour bar if it has a label; returns the image."""
+    shown = ax.imshow(values.reshape(28, 28), **style)
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    if label:
+        ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.8)
+    return shown
+
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), width_ratios=[1, 1.9], layout="constrained")
+heat(left, theta, "all it knows: 784 coins", "probability of ink, θ", cmap="gray_r", vmin=0)
+cu.plots.image_grid(ghosts[:32].view(-1, 28, 28), rows=4, ax=right).set_title("what it draws: ghosts")
 cu.show(fig, "Left: the fraction of training images with ink, pixel by pixel. Right: 32 draws from independent pixels.")
 
 # %% [markdown]
-# Ghosts: dust in the shape of the average digit. There is the right amount of ink in the right region, and not one stroke. How bad is that, as a
-# number? We need the probability that the model gives to an image. Multiplying 784 probabilities is hopeless in floating point, as you will see, so
-# take the logarithm of (1):
+# Ghosts: dust in the shape of the average digit. There is the right amount of ink in the right region, and not one
+# stroke. How bad is that, as a number? We need the probability that the model gives to an image. Multiplying 784
+# probabilities is hopeless in floating point, as you will see, so take the logarithm of (1):
 #
 # $$\log p_\theta(x) = \sum_{i=1}^{784} \big[\, x_i \log \theta_i + (1 - x_i) \log(1 - \theta_i) \,\big] \tag{3}$$
 #
-# **Exercise 1.** Write equation (3) for a whole batch of images. (Why log-space: Card 3 of the [toolbox](A_toolbox.ipynb). Shapes: Card 1.)
+# **Exercise 1.** Write equation (3) for a whole batch of images. (Why log-space: Card 3 of the
+# [toolbox](A_toolbox.ipynb). Shapes: Card 1.)
 
 # %% tags=["exercise"]
 def log_lik_pixels(x, theta):
@@ -170,12 +184,12 @@ def log_lik_pixels(x, theta):
 checked_log_lik = cu.check("00.pixels", log_lik_pixels)
 
 # %% [markdown]
-# With it we can ask the model what it thinks of real digits and of its own ghosts. **Predict: which of the two does it find more likely, and by how
-# much?**
+# With it we can ask the model what it thinks of real digits and of its own ghosts. **Predict: which of the two does
+# it find more likely, and by how much?**
 
 # %% slideshow={"slide_type": "slide"}
 test_ink = (digits.test.flat() > 0.5).float()
-of_train, of_test, of_ghosts = (checked_log_lik(images, theta).mean().item() for images in (ink, test_ink, ghosts))
+of_train, of_test, of_ghosts = [checked_log_lik(images, theta).mean() for images in (ink, test_ink, ghosts)]
 product = torch.where(test_ink > 0.5, theta, 1 - theta).prod(dim=1)
 cu.table(
     [["fair coins, any image", -784 * math.log(2)], ["training digits", of_train], ["test digits", of_test],
@@ -185,13 +199,14 @@ cu.table(
 print(f"The product (1) in float32 is exactly 0 for {(product == 0).float().mean():.1%} of the test digits.")
 
 # %% [markdown]
-# Nobody would confuse a ghost with a digit, except the model: it gives both the same −206 nats. This is no accident. Equation (3) is a
-# constant plus $\sum_i x_i \log\frac{\theta_i}{1-\theta_i}$, so its mean over a set of images depends only on how often each pixel is ink in
-# that set, and that is what we copied from the data. **A model judges by what it looks at, and this one looks at pixels one at a time.** It did learn
-# something: fair coins would score −543. But it did not learn what makes a stroke: that ink has ink beside it.
+# Nobody would confuse a ghost with a digit, except the model: it gives both the same −206 nats. This is no accident.
+# Equation (3) is a constant plus $\sum_i x_i \log\frac{\theta_i}{1-\theta_i}$, so its mean over a set of images
+# depends only on how often each pixel is ink in that set, and that is what we copied from the data. **A model judges
+# by what it looks at, and this one looks at pixels one at a time.** It did learn something: fair coins would score
+# −543. But it did not learn what makes a stroke: that ink has ink beside it.
 #
-# That can be measured. Take one pixel, and correlate it with every other pixel, across images. **Predict the map** for a pixel
-# in the middle, in real digits and in ghosts.
+# That can be measured. Take one pixel, and correlate it with every other pixel, across images. **Predict the map**
+# for a pixel in the middle, in real digits and in ghosts.
 
 # %% slideshow={"slide_type": "slide"}
 pixels = [(14, 14), (8, 18), (20, 10)]
@@ -201,31 +216,32 @@ for ax, images, (r, c), title in zip(axes, [ink] * 3 + [ghosts], [*pixels, pixel
     centred = images - images.mean(0)
     together = centred[:, 28 * r + c] @ centred / len(images)  # (784,): covariance with every pixel
     corr = together / (centred.std(0) * centred[:, 28 * r + c].std()).clamp(min=1e-2)
-    shown = ax.imshow(corr.view(28, 28), cmap="RdBu_r", vmin=-1, vmax=1)
+    shown = heat(ax, corr, title, cmap="RdBu_r", vmin=-1, vmax=1)
     ax.plot(c, r, "kx")
-    ax.set(xticks=[], yticks=[], title=title)
-    ax.grid(False)
     print(f"{title}: correlation with its right-hand neighbour {corr[28 * r + c + 1]:+.2f}")
 fig.colorbar(shown, ax=axes, label="correlation", shrink=0.8)
 cu.show(fig, "Correlation of one pixel (cross) with all others. In digits it spreads along strokes; in ghosts there is none.")
 
 # %% [markdown]
-# In digits ink at the cross makes ink beside it likely (red, the shape of a stroke) and ink a stroke's width away unlikely (blue: where one line runs, the
-# paper next to it stays white). In ghosts there is a single red dot: the pixel itself. **What is missing is the dependence between pixels.** Finding ways to
-# express dependence among hundreds of variables is the reason for the rest of the course.
+# In digits ink at the cross makes ink beside it likely (red, the shape of a stroke) and ink a stroke's width away
+# unlikely (blue: where one line runs, the paper next to it stays white). In ghosts there is a single red dot: the
+# pixel itself. **What is missing is the dependence between pixels.** Finding ways to express dependence among
+# hundreds of variables is the reason for the rest of the course.
 
 # %% [markdown]
 # ## 3 From ghosts to digits · *core*
 #
-# The mildest way to add dependence: one Gaussian over all 784 pixels, with the mean $\mu$ and the covariance matrix $\Sigma$ of the data (grey
-# values now, not ink or paper). Row $i$ of $\Sigma$ is a map like those above, before the division. To draw from
-# it, find a matrix $L$ with $LL^\top = \Sigma$ and push white noise through it:
+# The mildest way to add dependence: one Gaussian over all 784 pixels, with the mean $\mu$ and the covariance matrix
+# $\Sigma$ of the data (grey values now, not ink or paper). Row $i$ of $\Sigma$ is a map like those above, before
+# the division. To draw from it, find a matrix $L$ with $LL^\top = \Sigma$ and push white noise through it:
 #
 # $$x = \mu + L \varepsilon, \qquad \varepsilon \sim \mathcal N(0, I) \tag{4}$$
 #
-# This has the right mean, and the right covariance, since $\mathbb E[L\varepsilon(L\varepsilon)^\top] = L\, \mathbb E[\varepsilon\varepsilon^\top] L^\top = LL^\top = \Sigma$; and
-# a linear map of a Gaussian is Gaussian. The usual choice is the **Cholesky factor**: the one lower-triangular $L$ with a positive diagonal. (Gaussians in $d$ dimensions:
-# Card 4 of the [toolbox](A_toolbox.ipynb).) It exists if $\Sigma$ is positive definite, and here it does not exist yet:
+# This has the right mean, and the right covariance, since
+# $\mathbb E[L\varepsilon(L\varepsilon)^\top] = L\, \mathbb E[\varepsilon\varepsilon^\top] L^\top = LL^\top = \Sigma$;
+# and a linear map of a Gaussian is Gaussian. The usual choice is the **Cholesky factor**: the one lower-triangular
+# $L$ with a positive diagonal. (Gaussians in $d$ dimensions: Card 4 of the [toolbox](A_toolbox.ipynb).) It
+# exists if $\Sigma$ is positive definite, and here it does not exist yet:
 
 # %%
 mean, cov = x.mean(0), torch.cov(x.T)  # (784,), (784, 784)
@@ -237,9 +253,11 @@ print(f"{(cov.diagonal() == 0).sum()} of 784 pixels are white in all {len(x):,} 
 cov = cov + 1e-4 * torch.eye(784)  # a floor: every pixel gets a little noise, standard deviation 0.01
 
 # %% [markdown]
-# A pixel that never varies makes $\Sigma$ singular. Adding $10^{-4} I$ gives each pixel noise of its own, a hundredth of the grey scale, too little to see.
+# A pixel that never varies makes $\Sigma$ singular. Adding $10^{-4} I$ gives each pixel noise of its own, a
+# hundredth of the grey scale, too little to see.
 #
-# **Exercise 2.** Write equation (4) for a batch. The noise comes in as an argument: with the same noise, other covariances can then be compared.
+# **Exercise 2.** Write equation (4) for a batch. The noise comes in as an argument: with the same noise, other
+# covariances can then be compared.
 
 # %% tags=["exercise"]
 def sample_gaussian(mean, cov, eps):
@@ -257,19 +275,22 @@ def sample_gaussian(mean, cov, eps):
 checked_sample = cu.check("00.cholesky", sample_gaussian)
 
 # %% [markdown]
-# Now a dial between the two models. Let $\Lambda_r$ hold the $r$ largest eigenvalues of $\Sigma$ and $U_r$ their eigenvectors: $U_r \Lambda_r U_r^\top$ is what
-# principal component analysis with $r$ components keeps of the covariance. Put the variance that is left back on the diagonal:
+# Now a dial between the two models. Let $\Lambda_r$ hold the $r$ largest eigenvalues of $\Sigma$ and $U_r$ their
+# eigenvectors: $U_r \Lambda_r U_r^\top$ is what principal component analysis with $r$ components keeps of the
+# covariance. Put the variance that is left back on the diagonal:
 #
 # $$\Sigma_r = U_r \Lambda_r U_r^\top + \operatorname{diag}\!\big(\Sigma - U_r \Lambda_r U_r^\top\big) \tag{5}$$
 #
-# At $r = 0$ this is $\operatorname{diag}(\Sigma)$: independent pixels again, in grey. At $r = 784$ it is $\Sigma$. In between **every pixel keeps exactly its mean and
-# its variance**; only the dependence is dialled in.
+# At $r = 0$ this is $\operatorname{diag}(\Sigma)$: independent pixels again, in grey. At $r = 784$ it is
+# $\Sigma$. In between **every pixel keeps exactly its mean and its variance**; only the dependence is dialled in.
 #
-# A likelihood tells what the dial is worth. With $\varepsilon = L^{-1}(x - \mu)$, the noise that would have made $x$,
+# A likelihood tells what the dial is worth. With $\varepsilon = L^{-1}(x - \mu)$, the noise that would have made
+# $x$,
 #
 # $$\log p(x) = -\tfrac12 \sum_i \varepsilon_i^2 - \sum_i \log L_{ii} - \tfrac d2 \log 2\pi \tag{6}$$
 #
-# because $(x-\mu)^\top \Sigma^{-1} (x-\mu) = \|L^{-1}(x-\mu)\|^2$ and $\log\det\Sigma = 2 \sum_i \log L_{ii}$ for a triangular $L$.
+# because $(x-\mu)^\top \Sigma^{-1} (x-\mu) = \|L^{-1}(x-\mu)\|^2$ and $\log\det\Sigma = 2 \sum_i \log L_{ii}$ for a
+# triangular $L$.
 
 # %%
 def covariance_of_rank(cov, r):
@@ -301,8 +322,8 @@ exact = torch.distributions.MultivariateNormal(mean.double(), cov.double()).log_
 assert torch.allclose(invert_gaussian(test[:50].double(), mean.double(), cov.double())[1], exact)
 
 # %% [markdown]
-# The same twenty-four ghosts, the same noise, and the slider turns up the dependence. **Predict: at which $r$ do you recognise the first digit?** In class, raise
-# your hand when you do.
+# The same twenty-four ghosts, the same noise, and the slider turns up the dependence. **Predict: at which $r$ do
+# you recognise the first digit?** In class, raise your hand when you do.
 
 # %% slideshow={"slide_type": "slide"}
 def condense(r):
@@ -329,33 +350,38 @@ cu.explore(condense, "Draws from N(μ, Σ_r). Each column is one noise vector ε
 # %%
 outside = ((draws[784] < 0) | (draws[784] > 1)).float().mean()
 own = invert_gaussian(draws[784], mean, cov)[1].mean().item()
-cu.table([[r, score[r], score[r] - score[0]] for r in ranks], ["r", "mean log-likelihood of test digits (nats)", "gain over r = 0"], digits=0)
+cu.table([[r, score[r], score[r] - score[0]] for r in ranks],
+         ["r", "mean log-likelihood of test digits (nats)", "gain over r = 0"], digits=0)  # fmt: skip
 print(f"Dependence is worth {score[784] - score[0]:.0f} nats a digit, {(score[784] - score[0]) / math.log(2):.0f} bits.")
 print(f"{outside:.0%} of the pixels that the Gaussian draws are lighter than white or darker than black (shown clipped).")
 print(f"It scores its own draws {own:.0f}, real test digits {score[784]:.0f}.")
 
 # %% [markdown]
-# With one component a column or two turns into a ring: the first principal component says "0 or not". By $r = 20$ most columns hold
-# strokes, some of them digits; from 100 to 784 the eye sees nothing new, yet the likelihood gains another 130 nats from fine grain. In all, telling the model how
-# pixels go together in pairs is worth **about 445 nats a digit**: on average it finds a test digit $e^{445}$ times as probable (as a density) as the model with the same means and
-# variances and no dependence. That number is what this lesson is about.
+# With one component a column or two turns into a ring: the first principal component says "0 or not". By $r = 20$
+# most columns hold strokes, some of them digits; from 100 to 784 the eye sees nothing new, yet the likelihood gains
+# another 130 nats from fine grain. In all, telling the model how pixels go together in pairs is worth **about 445
+# nats a digit**: on average it finds a test digit $e^{445}$ times as probable (as a density) as the model with the
+# same means and variances and no dependence. That number is what this lesson is about.
 #
-# And still: nobody would call the last row handwriting. A Gaussian knows *pairs* of pixels and nothing more. It has one mean, so it cannot hold ten separate shapes: each draw is a little
-# of everything, a 3 dissolving into an 8. It cannot say "either ink or paper": nearly half of its pixel values fall outside the grey scale. And as before it likes
-# real digits no less than its own draws. Lesson 02 repairs the first defect with several Gaussians and a hidden choice among them.
+# And still: nobody would call the last row handwriting. A Gaussian knows *pairs* of pixels and nothing more. It has
+# one mean, so it cannot hold ten separate shapes: each draw is a little of everything, a 3 dissolving into an 8. It
+# cannot say "either ink or paper": four in ten of its pixel values fall outside the grey scale. And again the judge
+# is blind to what we see at once: real digits score higher than its own draws, 1,286 against 1,182, yet only because
+# their margins are truly white, while its own carry the noise of the floor. Lesson 02 repairs the first defect with
+# several Gaussians and a hidden choice among them.
 
 # %%
-n_keep = 36
-for name, what, images in [("00_pixels", "independent pixels (lesson 00)", ghosts), ("00_gaussian", "one Gaussian (lesson 00)", draws[784])]:
-    frame = cu.to_uint8(images[:n_keep].clamp(0, 1).view(1, n_keep, 28, 28))
-    cu.save_run(name, what=what, lesson="00_start_here", replay=(frame, torch.tensor([len(x)])))
+for name, what, images in [("00_pixels", "independent pixels", ghosts), ("00_gaussian", "one Gaussian", draws[784])]:
+    frame = cu.to_uint8(images[:36].clamp(0, 1).view(1, 36, 28, 28))  # a replay of one frame: nothing was trained
+    cu.save_run(name, what=f"{what} (lesson 00)", lesson="00_start_here", replay=(frame, torch.tensor([0])))
 
 # %% [markdown]
 # ## 4 Your digit · *core*
 #
-# Draw a digit: `#` is ink, `.` is paper, 14 lines of 14 characters. `cu.my_digit` smooths it with a round pen, scales it to a 20 × 20 box and centres it
-# like the digits of MNIST. It is kept, and travels with you: in lesson 02 half of it is hidden and completed, in lesson 04 it gets ten other labels in your
-# handwriting, in lesson 06 a scribble of yours is turned into a digit.
+# Draw a digit: `#` is ink, `.` is paper, 14 lines of 14 characters. `cu.my_digit` smooths it with a round pen,
+# scales it to a 20 × 20 box and centres it like the digits of MNIST. It is kept, and travels with you: in lesson 02
+# half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lesson 06 a
+# scribble of yours is turned into a digit.
 
 # %% slideshow={"slide_type": "slide"}
 my_digit = cu.my_digit("""
@@ -376,26 +402,29 @@ my_digit = cu.my_digit("""
 """)
 
 # %% [markdown]
-# How likely do our two models find it? For comparison, three images that nobody drew: a blank page, the average of all digits, and a page of fair coin tosses. A bare
-# log-likelihood says little, so count: the percentage of test digits that are *less* likely. **Predict the order under the Gaussian: your digit, the typical real digit,
-# the blank page, the average digit.**
+# How likely do our two models find it? For comparison, three images that nobody drew: a blank page, the average of
+# all digits, and a page of fair coin tosses. A bare log-likelihood says little, so count: the percentage of test
+# digits that are *less* likely. **Predict the order under the Gaussian: your digit, the typical real digit, the blank
+# page, the average digit.**
 
 # %% slideshow={"slide_type": "slide"}
 yours = my_digit.flatten(1).float() / 255  # (1, 784)
+pen = torch.tensor([[1.0, 2.0, 1.0]]) / 4
+soft = F.conv2d(digits.test.float(), (pen.T @ pen)[None, None], padding=1).flatten(1)  # as if drawn with a soft pen
+test_ll = [checked_log_lik(test_ink, theta), *(invert_gaussian(images, mean, cov)[1] for images in (test, soft))]
+
 entries = {"your digit": yours, "a blank page": torch.zeros(1, 784), "the average digit": mean[None],
            "coin tosses": torch.bernoulli(torch.full((1, 784), 0.5))}  # fmt: skip
-pen = torch.tensor([[1.0, 2.0, 1.0]])
-soft = F.conv2d(digits.test.float(), (pen.T @ pen / 16)[None, None], padding=1).flatten(1)  # test digits, as if drawn with a soft pen
-pixel_ll, gauss_ll = checked_log_lik(test_ink, theta), invert_gaussian(test, mean, cov)[1]
-soft_ll = invert_gaussian(soft, mean, cov)[1]
-table = [["the typical test digit (median)", 50.0, gauss_ll.median().item(), 50.0, 100 * (soft_ll < gauss_ll.median()).float().mean()]]
+scores = {"the typical test digit (median)": [values.median() for values in (*test_ll[:2], test_ll[1])]}
 for name, image in entries.items():
-    a, b = checked_log_lik((image > 0.5).float(), theta), invert_gaussian(image, mean, cov)[1]
-    table.append([name, 100 * (pixel_ll < a).float().mean(), b.item(), 100 * (gauss_ll < b).float().mean(), 100 * (soft_ll < b).float().mean()])
-cu.table(table, ["image", "pixels: beats % of test digits", "Gaussian: log-likelihood (nats)", "beats % of test digits",
-                 "beats % of softened test digits"], digits=1)  # fmt: skip
-print(f"Pixels: your digit is more likely than {table[1][1]:.0f} % of test digits. Gaussian: than {table[1][3]:.0f} %, and than "
-      f"{table[1][4]:.0f} % of test digits drawn with a soft pen.")  # fmt: skip
+    gauss = invert_gaussian(image, mean, cov)[1]
+    scores[name] = [checked_log_lik((image > 0.5).float(), theta), gauss, gauss]
+beaten = {name: [100 * (all_ll < own).float().mean() for all_ll, own in zip(test_ll, scores[name])] for name in scores}
+cu.table([[name, scores[name][1].item(), *beaten[name]] for name in scores],
+         ["image", "Gaussian: log p (nats)", "pixels: beats % of test digits", "Gaussian: beats % of test digits",
+          "of softened test digits"], digits=1)  # fmt: skip
+print("Your digit is more likely than {:.0f} % of test digits under independent pixels, {:.1f} % under the Gaussian, and "
+      "{:.0f} % of test digits drawn with a soft pen.".format(*beaten["your digit"]))  # fmt: skip
 
 # %% slideshow={"slide_type": "slide"}
 my_ink = (yours > 0.5).float()
@@ -403,38 +432,45 @@ coin_cost = -torch.where(my_ink > 0.5, theta, 1 - theta).log()  # (1, 784): minu
 my_eps = invert_gaussian(yours, mean, cov)[0]  # (1, 784)
 fig, axes = plt.subplots(1, 4, figsize=(12.5, 3.4), width_ratios=[1, 1.2, 1.2, 1.5], layout="constrained")
 cu.plots.image_grid(my_digit, ax=axes[0], note=False).set_title("your digit")
-panels = [(coin_cost, "cost of each pixel: coins", "nats"), (my_eps**2 / 2, "cost of each pixel: Gaussian", "ε² / 2 (nats)")]
+panels = [(coin_cost, "cost of a pixel: coins", "nats"), (my_eps**2 / 2, "cost: Gaussian", "ε² / 2 (nats)")]
 for ax, (cost, title, unit) in zip(axes[1:], panels):
-    shown = ax.imshow(cost.view(28, 28), cmap="viridis", vmin=0)
-    ax.set(xticks=[], yticks=[], title=title)
-    ax.grid(False)
-    fig.colorbar(shown, ax=ax, label=unit, shrink=0.8)
-axes[3].hist(gauss_ll.clamp(min=200).numpy(), bins=60, color=cu.plots.PALETTE[4])
-for (name, image), colour in zip(list(entries.items())[:2], cu.plots.PALETTE[1:3]):
-    axes[3].axvline(invert_gaussian(image, mean, cov)[1].item(), color=colour, label=name)
+    heat(ax, cost, title, unit, cmap="viridis", vmin=0)
+axes[3].hist(test_ll[1].clamp(min=200).numpy(), bins=60, color=cu.plots.PALETTE[4])
+for name, colour in zip(["your digit", "a blank page"], cu.plots.PALETTE[1:3]):
+    axes[3].axvline(scores[name][1].item(), color=colour, label=name)
 axes[3].set(xlabel="log-likelihood (nats)", ylabel="test digits", title="under the Gaussian")
 axes[3].legend(loc="upper left", fontsize=9)
 cu.show(fig, "A drawn digit, what each of its pixels costs under independent pixels and under the Gaussian, and its "
         "log-likelihood beside those of the 10,000 test digits (values below 200 collected at 200).")  # fmt: skip
 
-top = coin_cost.view(-1).topk(5)
-print("Dearest under coins (row, column):", ", ".join(f"({i // 28}, {i % 28}) {c:.1f} nats" for c, i in zip(top.values, top.indices.tolist())))
-print(f"Size of the noise behind it, root mean square of ε: your digit {my_eps.square().mean().sqrt():.2f}, test digits "
-      f"{invert_gaussian(test, mean, cov)[0].square().mean(1).sqrt().median():.2f} (median), the Gaussian's own draws 1.00, the average digit 0.")  # fmt: skip
+for name, cost in [("coins", coin_cost), ("Gaussian", my_eps**2 / 2)]:
+    top = cost.view(-1).topk(4)
+    places = [f"({i // 28}, {i % 28}) {c:.1f} nats" for c, i in zip(top.values, top.indices.tolist())]
+    print(f"The dearest pixels (row, column), {name}: {', '.join(places)}")
+size = invert_gaussian(test, mean, cov)[0].square().mean(1).sqrt().median()
+print(f"The noise behind it: root mean square {my_eps.square().mean().sqrt():.2f}; test digits {size:.2f} (median); the "
+      "Gaussian's own draws 1; the average digit 0.")  # fmt: skip
+peak = test_ll[1] > 1480
+print(f"{(digits.test.y[peak] == 1).sum()} of the {peak.sum()} test digits above 1,480 nats are ones.")
 
 # %% [markdown]
-# Under coins the bill is clear: you pay where you put ink and few people do, here the start of the lower hook. Each pixel is billed
-# alone. The Gaussian bills each pixel *given those above it and to its left*: since $L$ is lower triangular, $\varepsilon_i$ depends on
-# $x_1, \dots, x_i$ only, and (6) is the chain rule $\log p(x) = \sum_i \log p(x_i \mid x_1, \dots, x_{i-1})$. (Lesson 09 builds a whole family on it.)
-# There a stroke costs where it starts or turns, and little where it goes on.
+# Under coins the bill is clear: you pay where you put ink and few people do, here the start of the lower hook. Each
+# pixel is billed alone. The Gaussian bills each pixel *given those above it and to its left*: since $L$ is lower
+# triangular, $\varepsilon_i$ depends on $x_1, \dots, x_i$ only, and (6) is the chain rule
+# $\log p(x) = \sum_i \log p(x_i \mid x_1, \dots, x_{i-1})$. (Lesson 09 builds a whole family on it.) There a stroke
+# costs where it starts or turns, and little where it goes on.
 #
-# Now the table. If your drawing is like ours, the Gaussian ranks it above 99 % of real handwriting. **Before you celebrate: the blank page beats you, and all 10,000 test
-# digits.** The average digit beats everything, and no draw ever looks like it. Two lessons hide in that:
+# Now the table. If your drawing is like ours, the Gaussian ranks it above 99 % of real handwriting, in the company of
+# the ones: they are the second peak on the right of the histogram, and the plainest digits. **Before you celebrate:
+# the blank page beats you, and all 10,000 test digits.** The average digit beats everything, and no draw ever looks
+# like it. Two lessons hide in that:
 #
-# - *A density peaks where the noise is zero, but draws are never there.* In 784 dimensions $\|\varepsilon\|^2$ is $784 \pm 40$: typical is not most likely.
-# - *A likelihood rewards what is easy to predict.* Your strokes come from a smooth pen, real ones carry grain from ink and scanner, and grain costs
-#   nats. Soften the test digits with a 3 × 3 pen and the comparison is fair: that is the last column, and the number to tell your neighbour. Lesson 01 catches the
-#   same trap when a likelihood is asked to notice strangers.
+# - *A density peaks where the noise is zero, but draws are never there.* In 784 dimensions $\|\varepsilon\|^2$ is
+#   $784 \pm 40$: typical is not most likely.
+# - *A likelihood rewards what is easy to predict.* Your strokes come from a smooth pen, real ones carry grain from
+#   ink and scanner, and grain costs nats. Soften the test digits with a 3 × 3 pen and the comparison is fair: that is
+#   the last column, and the number to tell your neighbour. Lesson 01 catches the same trap when a likelihood is asked
+#   to notice strangers.
 
 # %% [markdown]
 # ## 5 How to spot a generative model · *core*
@@ -444,18 +480,22 @@ print(f"Size of the noise behind it, root mean square of ε: your digit {my_eps.
 # 1. the output lives in the same space as the training samples (images in, images out);
 # 2. the output has more dimensions than the input (a label in, a picture out).
 #
-# They are quick and often right. They fail on **denoising** (same space, but the usual denoiser computes one best guess), on **segmentation** (a label for
-# every pixel: more numbers come out than went in, yet there is one right answer) and on **translation** (the output is no larger than the input, yet a
-# sentence has many good translations and the program writes one of them). What decides is a pair of questions:
+# They are quick and often right. They fail on **denoising** (same space, but the usual denoiser computes one best
+# guess), on **segmentation** (a label for every pixel: more numbers come out than went in, yet there is one right
+# answer) and on **translation** (the output is no larger than the input, yet a sentence has many good translations
+# and the program writes one of them). What decides is a pair of questions:
 #
 # > **Are there many right answers, and does the system draw one of them?**
 #
-# The second half matters. Suppose there are many right answers $x$ to a question $c$ and a network $f$ is trained to give the smallest squared error. For each $c$ it minimises $\mathbb E\big[\|f(c) - x\|^2
-# \mid c\big]$. Write $m = \mathbb E[x \mid c]$ and split $f - x = (f - m) + (m - x)$: the cross term vanishes, and $\mathbb E\|f-x\|^2 = \|f-m\|^2 + \mathbb E\|m-x\|^2$. The best $f$ is $m$,
-# **the average of all right answers**, which need not be one of them.
+# The second half matters. Suppose there are many right answers $x$ to a question $c$ and a network $f$ is
+# trained to give the smallest squared error. For each $c$ it minimises $\mathbb E\big[\|f(c) - x\|^2 \mid c\big]$.
+# Write $m = \mathbb E[x \mid c]$ and split $f - x = (f - m) + (m - x)$: the cross term vanishes, and
+# $\mathbb E\|f-x\|^2 = \|f-m\|^2 + \mathbb E\|m-x\|^2$. The best $f$ is $m$, **the average of all right
+# answers**, which need not be one of them.
 #
-# In miniature: a digit whose right half is hidden. The twenty training digits whose left halves fit best provide twenty plausible right halves. **Predict: what does their
-# average look like, and which has the smaller squared error from the truth, the average or a single plausible answer?**
+# In miniature: a digit whose right half is hidden. The twenty training digits whose left halves fit best provide
+# twenty plausible right halves. **Predict: what does their average look like, and which has the smaller squared error
+# from the truth, the average or a single plausible answer?**
 
 # %% slideshow={"slide_type": "slide"}
 given = torch.arange(784) % 28 < 14  # (784,), True on the left half
@@ -486,13 +526,15 @@ for name, answer in [("one draw", found[:, 0]), ("average of 20", found.mean(1))
     grey = ((answer > 0.1) & (answer < 0.9)).float().mean()
     rows.append([name, (answer - truth).square().mean(), 100 * grey])
 cu.table(rows, ["answer", "mean squared error", "grey pixels (%)"], f"{len(query)} test digits, right halves.")
-print(f"The average has {rows[1][1] / rows[0][1]:.2f} times the squared error of a draw, and {rows[1][2] / rows[2][2]:.1f} times as much grey as the truth.")
+print(f"The average has {rows[1][1] / rows[0][1]:.2f} times the squared error of a draw, and "
+      f"{rows[1][2] / rows[2][2]:.1f} times as much grey as the truth.")  # fmt: skip
 
 # %% [markdown]
-# The average wins on squared error, nearly by half, and it is the only answer that no human wrote: blur where the plausible answers disagree. A draw is worse on
-# average *because* it commits; a model that drew perfectly would have exactly twice the error of the perfect average. A super-resolver
-# trained on squared error is this average machine, a regression however photographic its output. **Blur is what a mean over right
-# answers looks like**; you will meet it again in every autoencoder.
+# The average wins on squared error, nearly by half, and it is the only answer that no human wrote: blur where the
+# plausible answers disagree. A draw is worse on average *because* it commits; a model that drew perfectly would have
+# exactly twice the error of the perfect average. A super-resolver trained on squared error is this average machine, a
+# regression however photographic its output. **Blur is what a mean over right answers looks like**; you will meet it
+# again in every autoencoder.
 #
 # Now sort fourteen systems. In class: thumbs up for *generative*, before the feedback.
 
@@ -516,13 +558,14 @@ systems = [
     ("face unlock", NO, "The same person or not: one right answer."),
     ("a chatbot", YES, "Many good replies, and it draws one, word by word."),
 ]  # fmt: skip
-cu.quiz([{"text": f"Is it a generative model: {name}?", "options": [YES, NO], "answer": answer, "why": why} for name, answer, why in systems],
+cu.quiz([{"text": name[0].upper() + name[1:], "options": [YES, NO], "answer": answer, "why": why} for name, answer, why in systems],
         "Fourteen systems. Are there many right answers, and does it draw one?")  # fmt: skip
 
 # %% [markdown]
 # ## 6 What they are for · *core*
 #
-# Read the arrow as "many right outputs, draw one". Lessons 00 and 01 and the toolbox are here; the others follow in the order of their numbers.
+# Read the arrow as "many right outputs, draw one". Lessons 00 and 01 and the toolbox are here; the others follow in
+# the order of their numbers.
 #
 # | input → output | example | lesson | part |
 # |---|---|---|---|
@@ -537,16 +580,19 @@ cu.quiz([{"text": f"Is it a generative model: {name}?", "options": [YES, NO], "a
 # | past observations → actions | a robot arm that learned from watching | 21 | IV |
 # | label → image | "draw me a 7" | [01](01_discriminative_vs_generative.ipynb), 04, 12 | I, III |
 #
-# Outputs are not the only reason. To draw from $p_\theta(x)$ one must have learned something about $x$, and that can be used without drawing anything. **Understanding
-# data:** which hidden causes explain it (02, 03, 04)? **Imputation:** what stands in the missing cells of a survey (02, 20)? **Augmentation:** more examples of
-# a rare class (20). **Design:** molecules with a property nobody has measured yet (21). And because what can draw faces can draw *yours*: **responsibility** (22).
+# Outputs are not the only reason. To draw from $p_\theta(x)$ one must have learned something about $x$, and that
+# can be used without drawing anything. **Understanding data:** which hidden causes explain it (02, 03, 04)?
+# **Imputation:** what stands in the missing cells of a survey (02, 20)? **Augmentation:** more examples of a rare
+# class (20). **Design:** molecules with a property nobody has measured yet (21). And because what can draw faces can
+# draw *yours*: **responsibility** (22).
 
 # %% [markdown]
 # ## 7 Where we are · *deeper*
 #
-# Two minutes of map. *Artificial intelligence* is any program that does what seems to need intelligence. *Machine learning* is the part that learns from
-# examples. *Deep learning* is the part of that which learns through many layers of features. **Place these on the map before you look:** voice assistants,
-# recommenders, knowledge graphs, rule engines, random forests, convolutional networks (CNN), recurrent networks (RNN), deep belief nets.
+# Two minutes of map. *Artificial intelligence* is any program that does what seems to need intelligence. *Machine
+# learning* is the part that learns from examples. *Deep learning* is the part of that which learns through many
+# layers of features. **Place these on the map before you look:** voice assistants, recommenders, knowledge graphs,
+# rule engines, random forests, convolutional networks (CNN), recurrent networks (RNN), deep belief nets.
 
 # %%
 fig, ax = plt.subplots(figsize=(10, 4.4))
@@ -565,20 +611,22 @@ ax.axis("off")
 cu.show(fig, "Artificial intelligence contains machine learning contains deep learning. Generative models (vermilion) live in both inner rings.")
 
 # %% [markdown]
-# Rule engines and knowledge graphs are artificial intelligence without learning: people write every rule and every fact. Random forests learn, from features that people
-# choose. A recommender may be as plain as a matrix factorisation or as deep as you like. A voice assistant is a product, not a method:
-# deep networks hear and speak, rules and knowledge graphs answer. The generative models of this course lie on both sides of the inner line; those of section 2
-# and 3 have no layers at all.
+# Rule engines and knowledge graphs are artificial intelligence without learning: people write every rule and every
+# fact. Random forests learn, from features that people choose. A recommender may be as plain as a matrix
+# factorisation or as deep as you like. A voice assistant is a product, not a method: deep networks hear and speak,
+# rules and knowledge graphs answer. The generative models of this course lie on both sides of the inner line; those
+# of section 2 and 3 have no layers at all.
 #
 # ## 8 Kinds of learning · *deeper*
 #
-# Four kinds, told apart by **what the learner is given**: inputs with answers, inputs alone, inputs of which few have answers, or a world that pays rewards. A live
-# example of each, on the 1,797 digits of 8 × 8 pixels that come with scikit-learn. First **supervised** learning: a class to name (*classification*), a number to estimate
-# (*regression*: each digit is turned by a random angle, and the angle is to be read off).
+# Four kinds, told apart by **what the learner is given**: inputs with answers, inputs alone, inputs of which few have
+# answers, or a world that pays rewards. A live example of each, on the 1,797 digits of 8 × 8 pixels that come with
+# scikit-learn. First **supervised** learning: a class to name (*classification*), a number to estimate (*regression*:
+# each digit is turned by a random angle, and the angle is to be read off).
 
 # %%
 from scipy.ndimage import rotate
-from sklearn import cluster, datasets, decomposition, linear_model, manifold, metrics, mixture, neighbors, semi_supervised, svm
+from sklearn import datasets, linear_model, svm
 
 small = datasets.load_digits()
 features, labels = small.data / 16, small.target  # (1797, 64) in [0, 1], (1797,)
@@ -603,14 +651,18 @@ print(f"Classification: {classifier.score(features[900:], labels[900:]):.1%} rig
       f"{np.abs(read - angles[900:]).mean():.1f}° on average, R² = {regressor.score(turned[900:], angles[900:]):.2f}.")  # fmt: skip
 
 # %% [markdown]
-# Both learn a function from input to answer, and each input has one right answer: by the test of section 5, neither is generative.
+# Both learn a function from input to answer, and each input has one right answer: by the test of section 5, neither
+# is generative.
 #
-# **Unsupervised** learning gets the images alone. *Clustering* asks for groups. Four answers, in the space of 20 principal components; the adjusted
-# Rand index compares the groups with the labels that the algorithms never saw (1: the same groups, 0: chance). k-means wants round
-# groups of equal size, a Gaussian mixture lets each have its own shape, mean shift climbs the hills of the density, and spectral
-# clustering cuts a graph of neighbours. **Which one finds the ten digits best?**
+# **Unsupervised** learning gets the images alone. *Clustering* asks for groups. Four answers, in the space of 20
+# principal components; the adjusted Rand index compares the groups with the labels that the algorithms never saw (1:
+# the same groups, 0: chance). k-means wants round groups of equal size, a Gaussian mixture lets each have its own
+# shape, mean shift climbs the hills of the density, and spectral clustering cuts a graph of neighbours. **Which one
+# finds the ten digits best?**
 
 # %%
+from sklearn import cluster, decomposition, metrics, mixture
+
 space = decomposition.PCA(20, random_state=0).fit_transform(features)  # (1797, 20)
 methods = {
     "k-means": lambda seed: cluster.KMeans(10, n_init=5, random_state=seed),
@@ -628,6 +680,8 @@ for name, make in methods.items():
 cu.table(rows, ["method", "groups", "adjusted Rand index, mean", "standard deviation over seeds"])
 
 # %%
+from sklearn import manifold, neighbors
+
 codes = {
     "PCA": decomposition.PCA(2, random_state=0).fit_transform(features),
     "factor analysis": decomposition.FactorAnalysis(2, random_state=0, max_iter=cu.budget(1000, 20)).fit_transform(features),
@@ -646,18 +700,24 @@ cu.show(fig, "1,797 digits in two dimensions by three methods, coloured by class
         "numbers alone by their five nearest neighbours.")  # fmt: skip
 
 # %% [markdown]
-# The mixture beats k-means on every seed although it stays a coin toss which clusters it finds; spectral clustering is as good and steadier, mean shift finds far too many groups at
-# this bandwidth and two or three at a larger one. *Dimension reduction* asks for few numbers instead of groups. PCA keeps the directions of largest variance, factor
-# analysis keeps what pixels share and gives each its own noise, t-SNE keeps neighbours together: from its two numbers
-# almost all digits can be told apart, but it offers no way back from a point to an image, and none to a new image's point. For a generative model we want both ways: lesson 03.
+# The mixture beats k-means on every seed (0.75 to 0.88 against 0.65 to 0.67), although the seed decides which
+# clusters it finds; spectral clustering is nearly as good and steady. Mean shift settles the number of groups by its
+# bandwidth: 25 here, six at 1.8, a single one at 2.0. *Dimension reduction* asks for few numbers instead of groups.
+# PCA keeps the directions of largest variance, factor analysis keeps what pixels share and gives each its own noise,
+# t-SNE keeps neighbours together: from its two numbers almost all digits can be told apart, but it offers no way back
+# from a point to an image, and none to a new image's point. For a generative model we want both ways: lesson 03.
 
 # %% [markdown]
-# **Semi-supervised** learning: many images, few labels. A classifier learns from 50 labelled digits. Label spreading gets the same 50 and 1,150 images without
-# labels, and lets labels flow to near neighbours. *Active* learning changes the rules: no unlabelled images are used, but the learner may
-# choose the 50 it wants labelled, five at a time, always those it is least sure of. **Which helps more: knowing what unlabelled
-# digits look like, or choosing which ones to ask for?**
+# **Semi-supervised** learning: many images, few labels. A classifier learns from 50 labelled digits. Label spreading
+# gets the same 50 and 1,150 images without labels, and lets labels flow to near neighbours. *Active* learning changes
+# the rules: no unlabelled images are used, but the learner may choose the 50 it wants labelled, five at a time,
+# always those it is least sure of. **Which helps more: knowing what unlabelled digits look like, or choosing which
+# ones to ask for?**
 
 # %%
+from sklearn import semi_supervised
+
+
 def fifty_labels(seed, n=50):
     """Accuracy on 597 test digits of a 50-label classifier, of label spreading, of active querying: one draw of the labels."""
     order = np.random.default_rng(seed).permutation(len(features))
@@ -666,7 +726,7 @@ def fifty_labels(seed, n=50):
     plain = model.fit(features[pool[:n]], labels[pool[:n]]).score(features[test], labels[test])
 
     known = np.where(np.arange(len(pool)) < n, labels[pool], -1)  # −1: no label
-    spreading = semi_supervised.LabelSpreading("knn", n_neighbors=7).fit(features[pool], known)
+    spreading = semi_supervised.LabelSpreading("knn", n_neighbors=10).fit(features[pool], known)
 
     asked = list(pool[:10])
     while len(asked) < n:
@@ -691,20 +751,24 @@ ax.invert_yaxis()
 ax.set(ylim=(2.5, -0.5), xlabel="test accuracy (%)", title="Both kinds of help beat fifty labels at random")
 cu.show(fig, f"Mean and standard deviation over {len(accuracy)} draws of the labels; grey: the single draws.")
 wins = (accuracy[:, 1:] > accuracy[:, :1]).sum(0)
-print(f"Classifier {accuracy[:, 0].mean():.1f} ± {accuracy[:, 0].std(ddof=1):.1f} %, label spreading {accuracy[:, 1].mean():.1f} ± {accuracy[:, 1].std(ddof=1):.1f} % "
-      f"(better in {wins[0]} of {len(accuracy)} draws), active {accuracy[:, 2].mean():.1f} ± {accuracy[:, 2].std(ddof=1):.1f} % (in {wins[1]}).")
+plain, spread, active = [f"{m:.1f} ± {s:.1f} %" for m, s in zip(accuracy.mean(0), accuracy.std(0, ddof=1))]
+print(f"Classifier {plain}; label spreading {spread}, better in {wins[0]} of {len(accuracy)} draws; active {active}, in {wins[1]}.")
 
 # %% [markdown]
-# Knowing the shape of the data is worth eleven points here, choosing the questions seven; and choosing makes the result steadier. Unlabelled digits help because digits of one class lie
-# together: they tell about $p(x)$, and this data set is kind enough to keep its classes apart. Lesson 20 asks when they are not.
+# Knowing the shape of the data is worth eleven points here, choosing the questions seven; and choosing makes the
+# result steadier. Unlabelled digits help because digits of one class lie together: they tell about $p(x)$, and this
+# data set is kind enough to keep its classes apart. Lesson 20 asks when they are not.
 #
-# **Reinforcement** learning gets neither answers nor examples, but a world that now and then pays. A robot on a 5 × 5 grid starts at the lower left; the goal at the lower right pays
-# +1, three pits between them pay −1, every other step pays nothing: a *sparse* reward. Either end closes the episode. A table $Q(s, a)$ estimates the discounted reward that
-# follows action $a$ in cell $s$. After a step with reward $\rho$ to cell $s'$, where the next action is $a'$,
+# **Reinforcement** learning gets neither answers nor examples, but a world that now and then pays. A robot on a 5 × 5
+# grid starts at the lower left; the goal at the lower right pays +1, three pits between them pay −1, every other step
+# pays nothing: a *sparse* reward. Either end closes the episode. A table $Q(s, a)$ estimates the discounted reward
+# that follows action $a$ in cell $s$. After a step with reward $\rho$ to cell $s'$, where the next action is
+# $a'$,
 #
 # $$Q(s, a) \leftarrow Q(s, a) + \alpha\,\big[\rho + \gamma\, Q(s', \cdot) - Q(s, a)\big], \qquad Q(s', \cdot) = \begin{cases} \max_b Q(s', b) & \text{Q-learning} \\ Q(s', a') & \text{SARSA} \end{cases} \tag{7}$$
 #
-# While it learns, the robot stumbles: three actions in ten are random. **Which way will each of the two walk to the goal?**
+# While it learns, the robot stumbles: three actions in ten are random. **Which way will each of the two walk to the
+# goal?**
 
 # %%
 MOVES = [(-1, 0), (1, 0), (0, -1), (0, 1)]  # up, down, left, right
@@ -746,29 +810,34 @@ def walk(Q, state=(4, 0), goal=(4, 4), step=step):
 
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.4))
-for ax, rule, colour in zip(axes, ["Q-learning", "SARSA"], cu.plots.PALETTE):
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
+for ax, rule in zip(axes, ["Q-learning", "SARSA"]):
     learned = [learn(rule, seed, episodes=cu.budget(2000, 50)) for seed in range(cu.budget(5, 1))]
     Q, best = learned[0][0], learned[0][0].max(-1)
-    ax.imshow(best, cmap="viridis", vmin=-0.2, vmax=1)
-    for name, cell in [("start", (4, 0)), ("goal\n+1", (4, 4)), *(("pit\n−1", (4, c)) for c in (1, 2, 3))]:
-        ax.text(cell[1], cell[0] + 0.12, name, ha="center", va="center", color="white")
+    best[4, 1:] = np.nan  # the episode ends there
+    shown = ax.imshow(best, cmap="viridis", vmin=-0.2, vmax=1)
+    for column, name in enumerate(["start", "pit\n−1", "pit\n−1", "pit\n−1", "goal\n+1"]):
+        ax.text(column, 4.28, name, ha="center", va="center", color="white" if column == 0 else "black")
     ax.plot([c for _, c in walk(Q)], [r for r, _ in walk(Q)], "o-", color=cu.plots.PALETTE[1], lw=3)
     goals = [np.mean([reward > 0 for reward in rewards[-500:]]) for _, rewards in learned]
     lengths = [len(walk(table)) - 1 for table, _ in learned]
     ax.set(xticks=[], yticks=[], title=f"{rule}: {lengths[0]} steps")
     ax.grid(False)
     print(f"{rule}: path of {lengths} steps (one a seed); at the goal in {np.mean(goals):.0%} of the last 500 stumbling episodes")
-cu.show(fig, "The paths learned with 2,000 episodes by Q-learning and SARSA; colour: the value max Q of each cell (yellow high).")
+fig.colorbar(shown, ax=axes, label="value of a cell, max Q", shrink=0.8)
+cu.show(fig, "The paths that Q-learning and SARSA learned in 2,000 episodes, and what they think each cell is worth.")
 
 # %% [markdown]
-# Q-learning walks along the edge: its maximum asks what the *best* next action would bring, so it learns the shortest path of a walker that never stumbles, and
-# while stumbling it falls in more often. SARSA updates with the action it really takes next, stumbles included, and keeps a row away from the pits: longer, and more often at the goal.
+# Q-learning walks along the edge: its maximum asks what the *best* next action would bring, so it learns the shortest
+# path of a walker that never stumbles, and while stumbling it falls in more often. SARSA updates with the action it
+# really takes next, stumbles included, and keeps a row away from the pits: longer, and more often at the goal.
 # Neither is wrong; they answer different questions. Lesson 21 returns to actions, with models that draw them.
 #
-# Where do **generative models** stand among the four kinds? Beside them: "generative" says *what* is learned, a distribution to draw from, and the kinds say *from what*. A model
-# of $p(x)$ learns unsupervised, a model of $p(x \mid \text{caption})$ from pairs, like a classifier. Some tables file generative models, or reinforcement learning, under semi-supervised
-# learning. Neither is: the first may need no labels at all, the second has rewards and no examples.
+# Where do **generative models** stand among the four kinds? Beside them: "generative" says *what* is learned, a
+# distribution to draw from, and the kinds say *from what*. A model of $p(x)$ learns unsupervised, a model of
+# $p(x \mid \text{caption})$ from pairs, like a classifier. Some tables file generative models, or reinforcement
+# learning, under semi-supervised learning. Neither is: the first may need no labels at all, the second has rewards
+# and no examples.
 #
 # <details><summary>The classic algorithms and their places (unfold)</summary>
 #
@@ -786,8 +855,8 @@ cu.show(fig, "The paths learned with 2,000 episodes by Q-learning and SARSA; col
 # %% [markdown]
 # ## 9 Your machine, and how the course works · *deeper*
 #
-# How long will this course take on your machine? Train a small network for a few seconds and count. The reference is the
-# two-core machine on which all times of this course were measured.
+# How long will this course take on your machine? Train a small network for a few seconds and count. The reference is
+# the two-core machine on which all times of this course were measured.
 
 # %%
 def steps_per_second(seconds, batch=128):
@@ -805,33 +874,40 @@ def steps_per_second(seconds, batch=128):
     return steps / (time.perf_counter() - start)
 
 
-REFERENCE = 330.0  # steps per second on the two-core reference machine
+REFERENCE = 280.0  # steps per second on the two-core reference machine
 steps_per_second(0.5)  # warm up
 speeds = np.array([steps_per_second(cu.budget(1.5, 0.05)) for _ in range(6)])
 ratio = speeds.mean() / REFERENCE
 print(f"{speeds.mean():.0f} ± {speeds.std(ddof=1):.0f} training steps per second: {ratio:.2f} times the reference machine.")
 cu.table(
-    [["this lesson, all cells", 3 / ratio], ["the longest lesson (at most 10 minutes on the reference)", 10 / ratio],
+    [["this lesson, all cells", 1.2 / ratio], ["the longest lesson (at most 10 minutes on the reference)", 10 / ratio],
      ["the eight lessons of Part I, cells alone, at most", 80 / ratio], ["the 200 epochs of the replay at the top", 200 * 429 / speeds.mean() / 60]],
     ["estimate for this machine", "minutes"], digits=1,
 )  # fmt: skip
 
 # %% [markdown]
-# The spread of the six measurements is your machine's mood (other programs, heat); the estimates are good to a factor of about one and a half, and a GPU gains far more on the
-# convolutional networks of lessons 05 and 06 than on this small one. **If it is slow:** close other notebooks (each holds
-# memory and cores), plug in the charger, or open the notebook in Colab with the badge at its top, where a GPU is free. And you never *have* to train: after every
+# The spread of the six measurements is your machine's mood (other programs, heat); the estimates are good to a factor
+# of about one and a half, and a GPU gains far more on the convolutional networks of lessons 05 and 06 than on this
+# small one. **If it is slow:** close other notebooks (each holds memory and cores), plug in the charger, or open the
+# notebook in Colab with the badge at its top, where a GPU is free. And you never *have* to train: after every
 # training cell a lesson loads the weights of a long run of that same cell, and goes on from there.
 #
-# **How a lesson works.** It opens with one sentence and ends with a failure that the next lesson repairs. *Core* sections fit a class of 75 minutes, *deeper* ones are for
-# the curious and the exam; core never needs deeper. Before a figure stands a question in bold: answer it, aloud if you can, since a wrong guess teaches more than a
-# right figure.
+# **How a lesson works.** It opens with one sentence and ends with a failure that the next lesson repairs. *Core*
+# sections fit a class of 75 minutes, *deeper* ones are for the curious and the exam; core never needs deeper. Before
+# a figure stands a question in bold: answer it, aloud if you can, since a wrong guess teaches more than a right
+# figure.
 #
-# - **Checks.** An exercise is a function to fill in. `cu.check` tests what it *does* (does it add up to one? is the covariance right?) and says what to look at. If it is not
-#   there yet, the next cells use the course's own, so that "Run all" always works.
-# - **Profiles.** `live` is what you run. `full` is what we ran, for hours, to make the shipped runs; `quick` only proves that every cell works.
-# - **Runs.** A trained model is a folder with a card: what, how, how long, how good. `cu.restore("name", model)` loads one. Yours go to `runs/`.
-# - **The arena.** Every model you meet leaves samples behind. In lesson 07 they compete under the same rules, and you may enter your own.
-# - **Time.** Up to ten minutes of computing a lesson on two cores, 75 minutes of class, and as long again for the deeper half.
+# - **Checks.** An exercise is a function to fill in. `cu.check` tests what it *does* (does it add up to one? is the
+#   covariance right?) and says what to look at. If it is not there yet, the next cells use the course's own, so that
+#   "Run all" always works.
+# - **Profiles.** `live` is what you run. `full` is what we ran, for hours, to make the shipped runs; `quick` only
+#   proves that every cell works.
+# - **Runs.** A trained model is a folder with a card: what, how, how long, how good. `cu.restore("name", model)`
+#   loads one. Yours go to `runs/`.
+# - **The arena.** Every model you meet leaves samples behind. In lesson 07 they compete under the same rules, and you
+#   may enter your own.
+# - **Time.** Up to ten minutes of computing a lesson on two cores, 75 minutes of class, and as long again for the
+#   deeper half.
 
 # %%
 cu.table([[run.name, run.card["what"], run.card["lesson"]] for run in cu.runs.available()], ["run", "what", "made by lesson"], "Runs that ship with the course.")
@@ -839,10 +915,11 @@ cu.table([[run.name, run.card["what"], run.card["lesson"]] for run in cu.runs.av
 # %% [markdown]
 # ## 10 How the replay at the top was made · *deeper*
 #
-# A variational autoencoder in fifteen lines. Lesson 04 derives every one of them; today only the roles. The *encoder* looks at an image and proposes a cloud of codes (mean and
-# variance of 16 numbers); a code is drawn from the cloud; the *decoder* turns it into 784 pixel probabilities, coins as in equation (1), except
-# that **the coins now depend on the code**, and through it on each other. The loss asks for two things: rebuild the image, and keep the clouds close to
-# $\mathcal N(0, I)$, so that afterwards codes drawn from $\mathcal N(0, I)$ decode to new digits.
+# A variational autoencoder in fifteen lines. Lesson 04 derives every one of them; today only the roles. The *encoder*
+# looks at an image and proposes a cloud of codes (mean and variance of 16 numbers); a code is drawn from the cloud;
+# the *decoder* turns it into 784 pixel probabilities, coins as in equation (1), except that **the coins now depend on
+# the code**, and through it on each other. The loss asks for two things: rebuild the image, and keep the clouds close
+# to $\mathcal N(0, I)$, so that afterwards codes drawn from $\mathcal N(0, I)$ decode to new digits.
 
 # %%
 class SmallVAE(nn.Module):
@@ -878,8 +955,8 @@ history = cu.fit(vae, vae_loss, batches, steps=2 * len(batches), full=200 * len(
 
 # %%
 replay = np.stack(history.frames), np.array(history.frame_steps) // len(batches)
-cu.save_run("00_replay", vae, what="a small network, 200 epochs (lesson 00; explained in 04)", history=history, replay=replay,
-            lesson="00_start_here")  # fmt: skip
+what = f"a small network after {epochs[-1]} epochs (lesson 00)"
+cu.save_run("00_replay", vae, what=what, history=history, replay=replay, lesson="00_start_here")
 
 # %%
 vae_batch = digits.test.sample(64, seed=0).float().to(device)
@@ -894,11 +971,14 @@ for frame, ax in zip(shipped, axes[0, 1:]):
 cu.show(fig, "36 frozen codes decoded after the short training above, and by the shipped run of the same cell after 200 epochs.")
 
 # %% [markdown]
-# Two passes over the data give soft digits, a hundred times as many give firm ones. What is shown are the decoder's pixel probabilities, not coin tosses: averages again, hence the softness.
-# Which of the two remedies for blur the later lessons choose, and at what price, is the story of Part I.
+# Two passes over the data give soft digits, a hundred times as many give firm ones. What is shown are the decoder's
+# pixel probabilities, not coin tosses: averages again, hence the softness. Which of the two remedies for blur the
+# later lessons choose, and at what price, is the story of Part I.
 #
-# **Bet on a replay.** Families differ in *how* they learn: one sharpens a blur, one plays a game and keeps changing its mind, one is nothing but noise for long and then suddenly writes.
-# The cell below shows up to three replays without names, as soon as lessons 04, 05 and 06 have brought theirs. **Which is the variational autoencoder, which the GAN, which the diffusion model?**
+# **Bet on a replay.** Families differ in *how* they learn: one sharpens a blur, one plays a game and keeps changing
+# its mind, one is nothing but noise for long and then suddenly writes. The cell below shows up to three replays
+# without names, as soon as lessons 04, 05 and 06 have brought theirs. **Which is the variational autoencoder, which
+# the GAN, which the diffusion model?**
 
 # %% slideshow={"slide_type": "slide"}
 bets = {run.name[:2]: run for run in learning if run.name[:2] in ("04", "05", "06")}
@@ -916,10 +996,12 @@ if bets:
 # %% [markdown]
 # ## Exercise 3 · *deeper*
 #
-# **The decisive test, as a program.** Suppose all right answers to one input are known, and the system has been run several times on this input. Return
+# **The decisive test, as a program.** Suppose all right answers to one input are known, and the system has been run
+# several times on this input. Return
 #
 # - `"one answer"` if there is only one right answer;
-# - `"draws"` if every output is (within a distance `tol`) one of the right answers, and at least two different ones occur;
+# - `"draws"` if every output is (within a distance `tol`) one of the right answers, and at least two different ones
+#   occur;
 # - `"no draw"` otherwise.
 
 # %% tags=["exercise"]
@@ -942,8 +1024,9 @@ def decisive_test(answers, outputs, tol=1e-3):
 checked_test = cu.check("00.decisive", decisive_test)
 
 # %% [markdown]
-# Three new systems, each in miniature: a *rain radar* that predicts where a storm will be in an hour, trained on squared error (the storm passes the hill on the left or on the right); a *typeface maker* that
-# invents a letter in one of three styles; a *cheque reader* that returns the amount written. **Sort them before you run the cell.**
+# Three new systems, each in miniature: a *rain radar* that predicts where a storm will be in an hour, trained on
+# squared error (the storm passes the hill on the left or on the right); a *typeface maker* that invents a letter in
+# one of three styles; a *cheque reader* that returns the amount written. **Sort them before you run the cell.**
 
 # %%
 storm, styles, amount = torch.tensor([[-1.0, 2.0], [1.0, 2.0]]), torch.eye(3), torch.tensor([[125.5]])
@@ -955,8 +1038,8 @@ trials = {
 cu.table([[name, len(answers), checked_test(answers, outputs)] for name, (answers, outputs) in trials.items()], ["system", "right answers", "verdict"])
 
 # %% [markdown]
-# The radar announces the storm on the hilltop, where it never goes. Forecasters noticed, and current rain models draw. Outside a toy nobody can list all right answers; that is why lesson 07 needs
-# a whole lesson to judge samples.
+# The radar announces the storm on the hilltop, where it never goes. Forecasters noticed, and current rain models
+# draw. Outside a toy nobody can list all right answers; that is why lesson 07 needs a whole lesson to judge samples.
 #
 # ## What you have seen
 #
@@ -968,11 +1051,13 @@ cu.table([[name, len(answers), checked_test(answers, outputs)] for name, (answer
 # | read a likelihood with care | a blank page that beats all 10,000 test digits |
 # | decide what is generative | fourteen systems, two questions |
 #
-# **What breaks, and why.** Independent pixels draw dust: they know no pairs. One Gaussian draws smears: it knows pairs, has a single centre, and bleeds outside
-# the grey scale. Its likelihood prefers the plain to the real, so a high number is no proof of quality.
+# **What breaks, and why.** Independent pixels draw dust: they know no pairs. One Gaussian draws smears: it knows
+# pairs, has a single centre, and bleeds outside the grey scale. Its likelihood prefers the plain to the real, so a
+# high number is no proof of quality.
 #
-# **Next.** [Lesson 01](01_discriminative_vs_generative.ipynb) gives the Gaussian a label: one per class, and it starts to classify, and to notice what a classifier
-# cannot. The failure that stays is in the last row of section 3: one hill for ten digits. Lesson 02 puts up several.
+# **Next.** [Lesson 01](01_discriminative_vs_generative.ipynb) gives the Gaussian a label: one per class, and it
+# starts to classify, and to notice what a classifier cannot. The failure that stays is in the last row of section 3:
+# one hill for ten digits. Lesson 02 puts up several.
 #
 # **References**
 #
@@ -980,6 +1065,7 @@ cu.table([[name, len(answers), checked_test(answers, outputs)] for name, (answer
 # - T. Karras, S. Laine, T. Aila, *A Style-Based Generator Architecture for Generative Adversarial Networks*, 2019.
 # - J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020.
 # - R. Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion Models*, 2022.
-# - R. Sutton, A. Barto, *Reinforcement Learning: An Introduction*, 2018 (the cliff of section 8 is their example 6.6).
+# - R. Sutton, A. Barto, *Reinforcement Learning: An Introduction*, 2018 (the cliff of section 8 is their example
+#   6.6).
 # - L. Theis, A. van den Oord, M. Bethge, *A note on the evaluation of generative models*, 2016.
 

@@ -3,8 +3,8 @@
 #
 # **Seven tools that every lesson leans on: one picture and one check a card, ten minutes each.**
 #
-# Nobody reads this appendix from top to bottom. A lesson says "see Card 4", you come here, run the three cells of this
-# section and then that card alone: no card needs another.
+# Nobody reads this appendix from top to bottom. A lesson says "see Card 4", you come here, run the three cells of
+# this section and then that card alone: no card needs another.
 #
 # | card | the question it answers | first needed in |
 # |---|---|---|
@@ -16,15 +16,17 @@
 # | 6 | What does a convolution see, and how does a network make an image larger? | 05 |
 # | 7 | With which ruler are generated images measured, and how fine is its scale? | 03, 07 |
 #
-# **After a card you can** predict the shape of a broadcast and spot the silent one (1); write a training loop and say when
-# it diverges (2); compute with probabilities of $10^{-200}$ (3); complete a half-seen vector exactly (4); say which KL covers and which
-# seeks (5); size a convolution and avoid its checkerboard (6); put a number with a floor on a set of images (7).
+# **After a card you can** predict the shape of a broadcast and spot the silent one (1); write a training loop and say
+# when it diverges (2); compute with probabilities of $10^{-200}$ (3); complete a half-seen vector exactly (4); say
+# which KL covers and which seeks (5); size a convolution and avoid its checkerboard (6); put a number with a floor on
+# a set of images (7).
 #
-# **Builds on** one machine-learning course and Python. **Runs** in about half a minute on two CPU cores, all cards together.
+# **Builds on** one machine-learning course and Python. **Runs** in about half a minute on two CPU cores, all cards
+# together.
 #
-# **Notation, as in every lesson**: $x$ data · $z$ latent · $\varepsilon$ noise · $t$ time · $p_\text{data}$, $p_\theta$, $q$
-# distributions · $\mu, \Sigma$ mean and covariance · $d$ dimensions · $n$ samples · $K$ classes or components · log is the natural
-# logarithm, so information is in nats unless bits are named.
+# **Notation, as in every lesson**: $x$ data · $z$ latent · $\varepsilon$ noise · $t$ time · $p_\text{data}$,
+# $p_\theta$, $q$ distributions · $\mu, \Sigma$ mean and covariance · $d$ dimensions · $n$ samples · $K$ classes or
+# components · log is the natural logarithm, so information is in nats unless bits are named.
 
 # %% tags=["setup"]
 import copy
@@ -41,9 +43,9 @@ import course_utils as cu
 device = cu.setup()
 
 # %% [markdown]
-# MNIST, and a helper that draws a small table of numbers. The two "generators" below are the simplest ones that lesson 00
-# builds: the first breaks every link between pixels, the second keeps all pairwise links and nothing else. Together they take
-# six lines, and they will be the victims of the ruler in Card 7.
+# MNIST, and a helper that draws a small table of numbers. The two "generators" below are the simplest ones that
+# lesson 00 builds: the first breaks every link between pixels, the second keeps all pairwise links and nothing else.
+# Together they take six lines, and they will be the victims of the ruler in Card 7.
 
 # %%
 mnist = cu.mnist()
@@ -61,22 +63,24 @@ def one_gaussian(x, n):
     return x.mean(0) + torch.randn(n, x.shape[1]) @ torch.linalg.cholesky(cov).T  # (n, d)
 
 
-# %%
-def numbers(ax, table, title):
-    """Draw a 2-D tensor as coloured cells with their values written in."""
-    ax.imshow(table, cmap="RdBu_r", vmin=-9, vmax=9)
-    for i, row in enumerate(table.tolist()):
-        for j, value in enumerate(row):
-            ax.text(j, i, f"{value:g}", ha="center", va="center", fontsize=12)
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-    ax.set_title(title, fontsize=12)
+def numbers(ax, table, title, limit=9):
+    """Draw a 2-D tensor as coloured cells, its values written in."""
+    for (i, j), value in zip(torch.cartesian_prod(*map(torch.arange, table.shape)), table.flatten(), strict=True):
+        ax.text(j, i, f"{value:g}".replace("-", "−"), ha="center", va="center", fontsize=12)
+    signed(ax, table, title, limit)
 
+
+def signed(ax, table, title, limit):
+    """Draw a 2-D tensor in red (positive) and blue (negative); returns the image."""
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(title, fontsize=12)
+    ax.grid(False)
+    return ax.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit)
 
 # %% [markdown]
 # ### What you will be able to measure
-# Four sources of digits, twelve draws each. **Predict:** rank the rows from most to least real, and write the ranking down. One row lacks
-# something that no twelve images can show.
+# Four sources of digits, twelve draws each. **Predict:** rank the rows from most to least real, and write the ranking
+# down. One row lacks something that no twelve images can show.
 
 # %% slideshow={"slide_type": "slide"}
 torch.manual_seed(0)
@@ -86,15 +90,16 @@ fig_ax = cu.plots.image_grid(torch.cat(rows).view(-1, 28, 28), rows=4, row_title
 cu.show(fig_ax.figure, "Twelve draws from each of four sources, A to D. Two of them are hard to tell apart by eye.")
 
 # %% [markdown]
-# A holds training images. B is one Gaussian over all 784 pixels: strokes appear, since neighbouring pixels go together, but no row of them
-# is a digit. C has the right ink at every pixel and no structure at all. D looks as real as A, yet this source never draws a 7, 8 or 9: an eye that sees
-# twelve images cannot notice, a ruler that sees thousands can. Card 7 builds that ruler, and shows what *it* cannot see.
+# A holds training images. B is one Gaussian over all 784 pixels: strokes appear, since neighbouring pixels go
+# together, but no row of them is a digit. C has the right ink at every pixel and no structure at all. D looks as real
+# as A, yet this source never draws a 7, 8 or 9: an eye that sees twelve images cannot notice, a ruler that sees
+# thousands can. Card 7 builds that ruler, and shows what *it* cannot see.
 
 # %% [markdown]
 # ## Card 1 · Shapes and broadcasting
 #
-# Write the two shapes under each other, **aligned at the right**. In each column the sizes must be equal, or one of them is 1 or missing;
-# a 1 (or a missing size) is stretched by repeating. That is the whole rule:
+# Write the two shapes under each other, **aligned at the right**. In each column the sizes must be equal, or one of
+# them is 1 or missing; a 1 (or a missing size) is stretched by repeating. That is the whole rule:
 #
 # ```
 # a        (4, 1)        x[:, None]   (n, 1, d)        p      (   64)
@@ -102,19 +107,23 @@ cu.show(fig_ax.figure, "Twelve draws from each of four sources, A to D. Two of t
 # a - b    (4, 3)        difference   (n, m, d)        p - y  (64, 64)   <- silent
 # ```
 #
-# The third case is the most expensive line in deep learning, because nothing fails.
-# **Predict:** a network answers all 64 targets perfectly, `p[i] == y[i]`. What is `((p - y) ** 2).mean()` with these two shapes?
+# The third case is the most expensive line in deep learning, because nothing fails. **Predict:** a network answers
+# all 64 targets perfectly, `p[i] == y[i]`. What is `((p - y) ** 2).mean()` with these two shapes?
 
 # %% slideshow={"slide_type": "slide"}
 column, row = torch.tensor([[1], [3], [5], [7]]), torch.tensor([0, 2, 4])
-fig, axes = plt.subplots(1, 4, figsize=(11, 3))
-numbers(axes[0], column.expand(4, 3), "a: (4, 1), stretched right")
-numbers(axes[1], row.expand(4, 3), "b: (3,), stretched down")
-numbers(axes[2], column - row, "a − b: (4, 3)")
 p = torch.tensor([1, 3, 6])
-numbers(axes[3], p - p[:, None], "p (3,) − y (3, 1), p = y")
-cu.show(fig, "A column and a row are stretched to the same 4 × 3 table and subtracted. Right: predictions (3,) minus equal targets "
-        "(3, 1): only the diagonal is zero, although every prediction is right.")  # fmt: skip
+tables = {
+    "a (4, 1), stretched right": column.expand(4, 3),
+    "b (3,), stretched down": row.expand(4, 3),
+    "a − b (4, 3)": column - row,
+    "p (3,) − y (3, 1), p = y": p - p[:, None],
+}
+fig, axes = plt.subplots(1, 4, figsize=(11, 3))
+for ax, (title, table) in zip(axes, tables.items(), strict=True):
+    numbers(ax, table, title)
+cu.show(fig, "A column and a row are stretched to the same 4 × 3 table and subtracted. Right: predictions (3,) minus "
+        "equal targets (3, 1): only the diagonal is zero, although every prediction is right.")
 
 # %%
 torch.manual_seed(0)
@@ -127,12 +136,14 @@ print(f"loss of predicting the mean for everyone: {((y.mean().expand(64) - y) **
 
 # %% [markdown]
 # Why twice the variance: all $n^2$ pairs are compared, and with $y_i, y_j$ independent picks of the same list,
-# $\frac{1}{n^2}\sum_{ij}(y_i - y_j)^2 = 2\overline{y^2} - 2\bar y^2 = 2\operatorname{Var}(y)$. Worse, the loss has moved its minimum:
-# $\frac{1}{n^2}\sum_{ij}(p_i-y_j)^2$ falls when every $p_i$ goes to $\bar y$. The network dutifully learns to answer the mean, the curve goes down nicely, and
-# nobody is told. Cure: assert the shapes of a loss's arguments, or read them aloud.
+# $\frac{1}{n^2}\sum_{ij}(y_i - y_j)^2 = 2\overline{y^2} - 2\bar y^2 = 2\operatorname{Var}(y)$. Worse, the loss has
+# moved its minimum: $\frac{1}{n^2}\sum_{ij}(p_i-y_j)^2$ falls when every $p_i$ goes to $\bar y$. The network
+# dutifully learns to answer the mean, the curve goes down nicely, and nobody is told. Cure: assert the shapes of a
+# loss's arguments, or read them aloud.
 #
 # **The same stretching, used on purpose**, compares every row of one table with every row of another. Directly,
-# `((a[:, None] - b[None]) ** 2).sum(-1)` builds a tensor of $n \times m \times d$ numbers: for 5,000 by 5,000 images of 784 pixels that is 78 GB. Expanding the square,
+# `((a[:, None] - b[None]) ** 2).sum(-1)` builds a tensor of $n \times m \times d$ numbers: for 5,000 by 5,000 images
+# of 784 pixels that is 78 GB. Expanding the square,
 #
 # $$\lVert a_i-b_j\rVert^2=\lVert a_i\rVert^2+\lVert b_j\rVert^2-2\,a_i^\top b_j, \tag{A1}$$
 #
@@ -156,54 +167,47 @@ def pairwise_distances(a, b):
 checked_distances = cu.check("A.pairwise_distances", pairwise_distances)
 
 # %% [markdown]
-# **Predict:** 20 images of each digit, sorted by class, all 200 × 200 distances. Will all ten blocks on the diagonal be darker than the rest?
-# Which block is darkest?
+# **Predict:** 20 images of each digit, sorted by class, all 200 × 200 distances. Will all ten blocks on the diagonal
+# be darker than the rest? Which block is darkest?
 
 # %%
 digits = torch.cat([mnist.test.only(k).sample(20, seed=k).flat() for k in range(10)])  # (200, 784)
 distance = checked_distances(digits, digits)  # (200, 200)
 block = distance.view(10, 20, 10, 20).mean((1, 3))  # (10, 10): class against class
-within, others = (
-    block.diagonal() * 20 / 19,
-    (block.sum(1) - block.diagonal()) / 9,
-)  # 20/19: a digit is not its own neighbour
+within = block.diagonal() * 20 / 19  # a digit is not its own neighbour
+others = (block.sum(1) - block.diagonal()) / 9
 fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), width_ratios=(1, 1.2))
 image = left.imshow(distance, cmap="viridis")
-left.set(
-    xticks=range(9, 200, 20),
-    xticklabels=range(10),
-    yticks=range(9, 200, 20),
-    yticklabels=range(10),
-    xlabel="digit",
-    ylabel="digit",
-)
+for axis in (left.xaxis, left.yaxis):
+    axis.set_ticks(range(9, 200, 20), range(10), label="digit")
 left.grid(False)
-left.set_title("One broadcast, 40,000 distances")
+left.set(xlabel="digit", ylabel="digit", title="40,000 distances")
 fig.colorbar(image, ax=left, label="squared distance")
 right.bar(range(10), within, label="within the class")
-right.plot(range(10), others, "o", color="#D55E00", label="to the other nine")
-right.set(xticks=range(10), xlabel="digit", ylabel="mean squared distance", ylim=(0, 1.25 * float(others.max())))
-right.set_title("Every digit is nearer to its own kind")
+right.plot(range(10), others, "o", color=cu.plots.PALETTE[1], label="to the other nine")
+right.set(xticks=range(10), xlabel="digit", ylabel="mean squared distance", ylim=(0, 165), title="Nearer to its own kind")
 right.legend(ncols=2, loc="upper center")
-cu.show(fig, "Left: matrix of squared pixel distances between 200 test digits sorted by class; the block of the ones is darkest. "
-        "Right: mean distance within each class (bars) and to the other classes (dots).")  # fmt: skip
-print(f"within the class: from {within.min():.0f} (digit {within.argmin()}) to {within.max():.0f} (digit {within.argmax()}); "
-      f"a typical pair of different digits: {others.mean():.0f}")  # fmt: skip
+cu.show(fig, "Left: squared pixel distances between 200 test digits sorted by class; the block of the ones is "
+        "darkest. Right: mean distance within each class (bars) and to the other classes (dots).")
+print("within / to the others, digits 0 to 9:", "  ".join(f"{a:.0f}/{b:.0f}" for a, b in zip(within, others, strict=True)))
 
 # %% [markdown]
-# Each bar stays below its dot, but not by much except for the 1, whose block is the dark square: a 1 has little ink, so two of them hardly differ. The 2
-# is nearly as far from other 2s as from anything else. In pixel space "the same digit" is a weak notion of near: one reason why Card 7 measures in
-# *features*, and why lesson 03 looks for a better space.
+# Each bar stays below its dot, but not by much except for the 1, whose block is the dark square: a 1 has little ink,
+# so two of them hardly differ. The 2 is nearly as far from other 2s as from anything else. In pixel space "the same
+# digit" is a weak notion of near: one reason why Card 7 measures in *features*, and why lesson 03 looks for a better
+# space.
 
 # %% [markdown]
 # ## Card 2 · Autograd and the training loop
 #
-# A tensor with `requires_grad=True` remembers which operation made it. `loss.backward()` walks that record from the loss to the parameters and multiplies the local derivatives (the
-# chain rule); the product arrives in `.grad`, which has the parameter's shape. Three facts explain most surprises:
+# A tensor with `requires_grad=True` remembers which operation made it. `loss.backward()` walks that record from the
+# loss to the parameters and multiplies the local derivatives (the chain rule); the product arrives in `.grad`, which
+# has the parameter's shape. Three facts explain most surprises:
 #
 # 1. gradients **add up** in `.grad` until someone sets them to zero;
 # 2. `.detach()` and `torch.no_grad()` cut the record: nothing behind the cut receives a gradient;
-# 3. a gradient is exact (to rounding), not a finite difference. For $L(w)=\frac1n\lVert Xw-y\rVert^2$ it must be $\nabla L=\frac2n X^\top(Xw-y)$.
+# 3. a gradient is exact (to rounding), not a finite difference. For $L(w)=\frac1n\lVert Xw-y\rVert^2$ it must be
+#    $\nabla L=\frac2n X^\top(Xw-y)$.
 
 # %%
 torch.manual_seed(0)
@@ -212,7 +216,7 @@ X, y, w = torch.randn(50, 3).double(), torch.randn(50).double(), torch.randn(3).
 by_hand = 2 / 50 * X.T @ (X @ w - y).detach()
 torch.testing.assert_close(w.grad, by_hand)
 (X @ w - y).square().mean().backward()  # a second call, nothing zeroed
-print("after two backward calls .grad is", (w.grad / by_hand).tolist(), "times the gradient")
+print("after two backward calls, .grad divided by the gradient:", [round(ratio, 6) for ratio in (w.grad / by_hand).tolist()])
 
 # %% [markdown]
 # **One step of gradient descent** moves against the gradient:
@@ -237,72 +241,69 @@ def sgd_step(theta, loss_fn, lr):
 checked_sgd_step = cu.check("A.sgd_step", sgd_step)
 
 # %% [markdown]
-# **When does it diverge?** In the bowl $L(\theta)=\frac12(h_1\theta_1^2+h_2\theta_2^2)$ the gradient is $(h_1\theta_1, h_2\theta_2)$, so a step multiplies the state by a matrix, the *update map*:
+# **When does it diverge?** In the bowl $L(\theta)=\frac12(h_1\theta_1^2+h_2\theta_2^2)$ the gradient is
+# $(h_1\theta_1, h_2\theta_2)$, so a step multiplies the state by a matrix, the *update map*:
 #
 # $$\theta\leftarrow M\theta,\qquad M=\begin{pmatrix}1-\eta h_1&0\\0&1-\eta h_2\end{pmatrix}.$$
 #
-# A number $\lambda$ is an **eigenvalue of the update map** if along some direction $v$ the map only rescales, $Mv=\lambda v$. After $k$ steps that direction has been multiplied by $\lambda^k$. So everything is decided by
-# $|\lambda|$: below 1 it dies out, above 1 it explodes, and a negative $\lambda$ flips side at each step. Here $\lambda_i=1-\eta h_i$, hence gradient descent converges exactly when
-# $|1-\eta h_i|<1$ for all $i$, that is $\eta<2/h_\text{max}$. The steepest direction sets the limit, the flattest sets the pace.
+# A number $\lambda$ is an **eigenvalue of the update map** if along some direction $v$ the map only rescales,
+# $Mv=\lambda v$. After $k$ steps that direction has been multiplied by $\lambda^k$. So everything is decided by
+# $|\lambda|$: below 1 it dies out, above 1 it explodes, and a negative $\lambda$ flips side at each step. Here
+# $\lambda_i=1-\eta h_i$, hence gradient descent converges exactly when $|1-\eta h_i|<1$ for all $i$, that is
+# $\eta<2/h_\text{max}$. The steepest direction sets the limit, the flattest sets the pace.
 #
-# The same question for two players: $x$ wants $xy$ small, $y$ wants it large, both step at once: $x\leftarrow x-\eta y,\ y\leftarrow y+\eta x$. Now
-# $M=\begin{pmatrix}1&-\eta\\\eta&1\end{pmatrix}$ with the complex pair $\lambda=1\pm i\eta$: a rotation by about $\eta$ (radians), and $|\lambda|=\sqrt{1+\eta^2}$.
+# The same question for two players: $x$ wants $xy$ small, $y$ wants it large, both step at once:
+# $x\leftarrow x-\eta y,\ y\leftarrow y+\eta x$. Now $M=\begin{pmatrix}1&-\eta\\\eta&1\end{pmatrix}$ with the complex
+# pair $\lambda=1\pm i\eta$: a rotation by about $\eta$ (radians), and $|\lambda|=\sqrt{1+\eta^2}$.
 #
 # **Predict** for $h=(1,10)$ which of $\eta=0.05,\ 0.19,\ 0.21$ converge, and where the two players go.
 
 # %%
-bowl = torch.tensor([1.0, 10.0])
-rotation = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
-maps = {f"η = {lr}": torch.eye(2) - lr * bowl.diag() for lr in (0.05, 0.19, 0.21)} | {
-    "two players, η = 0.2": torch.eye(2) + 0.2 * rotation
-}
-paths = {name: [torch.tensor([-4.0, 1.0])] for name in maps}
-for name, states in paths.items():
-    for _ in range(25):
-        if name in ("η = 0.05", "η = 0.19", "η = 0.21"):
-            states.append(checked_sgd_step(states[-1], lambda theta: 0.5 * (bowl * theta**2).sum(), float(name[4:])))
+h = torch.tensor([1.0, 10.0]).double()
+maps = {f"η = {lr}": torch.eye(2) - lr * h.diag() for lr in (0.05, 0.19, 0.21)}
+maps["two players, η = 0.2"] = torch.tensor([[1.0, -0.2], [0.2, 1.0]]).double()
+paths = {}
+for name, M in maps.items():
+    states = [torch.tensor([-4.0, 1.0]).double()]
+    for _ in range(40):
+        if name.startswith("η"):
+            states.append(checked_sgd_step(states[-1], lambda theta: 0.5 * (h * theta**2).sum(), float(name[4:])))
         else:
-            states.append(maps[name] @ states[-1])
-    torch.testing.assert_close(
-        states[-1], torch.linalg.matrix_power(maps[name], 25) @ states[0]
-    )  # 25 steps = M to the power 25
+            states.append(M @ states[-1])
+    paths[name] = torch.stack(states)  # (41, 2)
+    torch.testing.assert_close(states[-1], torch.linalg.matrix_power(M, 40) @ states[0])  # 40 steps are the map, 40 times
 
 # %% slideshow={"slide_type": "slide"}
-fig, axes = plt.subplots(1, 4, figsize=(13, 3.6))
-for ax, (name, states) in zip(axes, paths.items(), strict=True):
-    largest = torch.linalg.eigvals(maps[name]).abs().max()
+fig, axes = plt.subplots(1, 4, figsize=(13, 3.7))
+rows = []
+for ax, (name, path) in zip(axes, paths.items(), strict=True):
+    eigenvalues = torch.linalg.eigvals(maps[name])
+    largest, side = eigenvalues.abs().max(), 5 if name.startswith("η") else 10
     if name.startswith("η"):
-        cu.plots.density(
-            lambda x: (0.5 * (bowl * x**2).sum(1)).sqrt(),
-            (-5, 5, -5, 5),
-            ax=ax,
-            filled=False,
-            colors="#bbbbbb",
-            levels=8,
-        )
-    ax.plot(*torch.stack(states).T, "o-", markersize=4, linewidth=1.3, color=cu.plots.PALETTE[1 if largest > 1 else 0])
-    ax.plot(*states[0], "ks")
-    ax.set(
-        xlim=(-11, 11) if "two" in name else (-5, 5),
-        ylim=(-11, 11) if "two" in name else (-5, 5),
-        aspect="equal",
-        xlabel="θ₁",
-        ylabel="θ₂",
-    )
+        bowl = lambda x: (h * x**2).sum(1).sqrt()  # noqa: E731
+        cu.plots.density(bowl, (-5, 5), ax=ax, filled=False, colors="#cccccc", levels=8, linewidths=0.9)
+    ax.plot(*path.T, "o-", markersize=4, linewidth=1.3, color=cu.plots.PALETTE[1 if largest > 1 else 0])
+    ax.plot(*path[0], "ks")
+    ax.set(xlim=(-side, side), ylim=(-side, side), aspect="equal", xlabel="θ₁", ylabel="θ₂")
     ax.set_title(f"{name}\nlargest |λ| = {largest:.2f}", fontsize=12)
+    text = ", ".join(f"{v.real:.2f}" + f" {v.imag:+.2f}i" * (v.imag != 0) for v in eigenvalues.tolist())
+    rows.append([name, text.replace("-", "−"), float(largest), float(path[40].norm() / path[39].norm())])
 axes[-1].set(xlabel="x", ylabel="y")
-cu.show(fig, "25 update steps from the black square: creeping, zigzagging and exploding gradient descent in a bowl ten times steeper "
-        "upwards, and the outward spiral of two players who step at the same time.")  # fmt: skip
-cu.table([[name, ", ".join(f"{v.real:.2f}" + (f" {v.imag:+.2f}i" if v.imag else "") for v in torch.linalg.eigvals(maps[name]).tolist()),
-           float(s[25].norm() / s[24].norm())] for name, s in paths.items()],
-         ["update", "eigenvalues of the map", "growth in the last step"])  # fmt: skip
+cu.show(fig, "40 update steps from the black square: creeping, zigzagging and exploding gradient descent in a bowl "
+        "whose curvature is ten times larger upwards, and the outward spiral of two players who step at the same"
+        " time.")
+cu.table(rows, ["update", "eigenvalues of the map", "largest |λ|", "measured growth, last step"])
 
 # %% [markdown]
-# The limit is $2/h_\text{max}=0.2$. At 0.05 the steep direction has $\lambda=0.5$ and is gone after a few steps, the flat one has 0.95 and creeps. At 0.19 the steep direction has −0.9: it jumps across the valley each time and still converges.
-# At 0.21 it has −1.1 and explodes, although the flat direction converges happily; the last column shows that after 25 steps the largest $|\lambda|$ has taken over. The two players are worse: $|\lambda|=1.02>1$ for *every*
-# $\eta>0$, there is no small enough step. Nobody minimises a common function there; lesson 05 builds its repair on exactly this number.
+# The limit is $2/h_\text{max}=0.2$. At 0.05 the steep direction has $\lambda=0.5$ and is gone after a few steps, the
+# flat one has 0.95 and creeps. At 0.19 the steep direction has −0.9: it jumps across the valley each time and still
+# converges. At 0.21 it has −1.1 and explodes, although the flat direction converges happily; the last column shows
+# that after 25 steps the largest $|\lambda|$ has taken over. The two players are worse: $|\lambda|=1.02>1$ for
+# *every* $\eta>0$, there is no small enough step. Nobody minimises a common function there; lesson 05 builds its
+# repair on exactly this number.
 #
-# **The loop.** Everything that trains in this course is the five marked lines; `cu.fit` adds conveniences, not mathematics. The check: the same start, the same batches, once by hand and once with `cu.fit`.
+# **The loop.** Everything that trains in this course is the five marked lines; `cu.fit` adds conveniences, not
+# mathematics. The check: the same start, the same batches, once by hand and once with `cu.fit`.
 
 
 # %%
@@ -323,34 +324,33 @@ def train_by_hand(model, batches, steps, lr):
 torch.manual_seed(0)
 by_hand = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).to(device)
 by_fit = copy.deepcopy(by_hand)
-batches = cu.Batches(mnist.train, 128, labels=True, device=device)
+batches = cu.Batches(mnist.train, 128, labels=True)
 losses = train_by_hand(by_hand, batches, steps=cu.budget(300, 8), lr=1e-2)
-history = cu.fit(
-    by_fit, lambda model, images, labels: F.cross_entropy(model(images), labels), batches, steps=300, lr=1e-2
-)
+cu.fit(by_fit, lambda model, x, y: F.cross_entropy(model(x), y), batches, steps=300, lr=1e-2)
 apart = max(float((a - b).detach().abs().max()) for a, b in zip(by_hand.parameters(), by_fit.parameters(), strict=True))
-print(
-    f"loss {losses[0]:.2f} → {losses[-1]:.2f} by hand, → {history['loss'][-1]:.2f} with cu.fit; largest difference of any weight: {apart:.1e}"
-)
+print(f"by hand: loss {losses[0]:.2f} → {losses[-1]:.2f}; largest difference of any weight to cu.fit: {apart:.0e}")
 
 # %% [markdown]
-# The two models agree to rounding: there is no magic in `cu.fit`. Here is its source, and `cu.loop` beneath it, which owns what has nothing to do with learning:
-# the progress bar, saving, stopping on a loss that is not finite. Find the five lines.
+# The two models agree to rounding: there is no magic in `cu.fit`. Here is its source, and `cu.loop` beneath it, which
+# owns what has nothing to do with learning: the progress bar, saving, stopping on a loss that is not finite. Find the
+# five lines.
 
 # %%
 print(inspect.getsource(cu.fit))
-
-# %%
 print(inspect.getsource(cu.loop))
 
 # %% [markdown]
 # ## Card 3 · Logits and log-sum-exp
 #
-# A likelihood of an image is a product over pixels, and products of probabilities leave the range of floating-point numbers. Take the simplest model of a binarised digit: pixel $j$ is ink with probability $\pi_j$, independently of the others, so
-# $p(x)=\prod_j \pi_j^{x_j}(1-\pi_j)^{1-x_j}$. **Predict:** multiply the factors of one image row by row, top to bottom, in float32. After how many of the 784 pixels is the product exactly zero?
+# A likelihood of an image is a product over pixels, and products of probabilities leave the range of floating-point
+# numbers. Take the simplest model of a binarised digit: pixel $j$ is ink with probability $\pi_j$, independently of
+# the others, so $p(x)=\prod_j \pi_j^{x_j}(1-\pi_j)^{1-x_j}$. **Predict:** multiply the factors of one image row by
+# row, top to bottom, in float32. After how many of the 784 pixels is the product exactly zero?
 #
-# A second place: a network's last layer gives a **logit** $a$, any real number, and the probability is $\sigma(a)=1/(1+e^{-a})$; the logit is the log-odds, $a=\log\frac{p}{1-p}$. A discriminator (lesson 05) needs $\log(1-\sigma(a))$.
-# **Predict:** from which $a$ on does float32 say that this is $-\infty$? The true value there is about $-a$.
+# A second place: a network's last layer gives a **logit** $a$, any real number, and the probability is
+# $\sigma(a)=1/(1+e^{-a})$; the logit is the log-odds, $a=\log\frac{p}{1-p}$. A discriminator (lesson 05) needs
+# $\log(1-\sigma(a))$. **Predict:** from which $a$ on does float32 say that this is $-\infty$? The true value there is
+# about $-a$.
 
 # %% slideshow={"slide_type": "slide"}
 ink = ((train > 0.5).sum(0) + 1) / (len(train) + 2)  # (784,) how often pixel j is ink; +1, +2: never exactly 0 or 1
@@ -358,34 +358,38 @@ digit = mnist.test[0].flat().view(-1) > 0.5
 factor = torch.where(digit, ink, 1 - ink)  # (784,)
 product, log_sum = factor.cumprod(0), factor.log().cumsum(0) / math.log(10)
 a = torch.linspace(0, 24, 2_000)
-naive, stable = torch.log(1 - torch.sigmoid(a)), F.logsigmoid(-a)
+naive = torch.log(1 - torch.sigmoid(a))
 fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.0))
 left.plot(log_sum, label="sum of logarithms")
-left.plot(product.log10(), "--", label="logarithm of the float32 product")
+left.plot(product.log10(), "--", label="log of the float32 product")
 left.set(xlabel="pixels multiplied, row by row", ylabel="log₁₀ of the product")
 left.set_title(f"The product is 0 after {int((product == 0).float().argmax()) + 1} pixels")
-right.plot(a, stable, label="logsigmoid(−a)")
+right.plot(a, F.logsigmoid(-a), label="logsigmoid(−a)")
 right.plot(a, naive, "--", label="log(1 − sigmoid(a))")
-right.set(xlabel="logit a", ylabel="log(1 − σ(a))")
-right.set_title(f"−∞ from a = {a[naive.isinf()].min():.1f} on")
+right.set(xlabel="logit a", ylabel="log(1 − σ(a))", title=f"−∞ from a = {a[naive.isinf()].min():.1f} on")
 for ax in (left, right):
     ax.legend(loc="lower left")
-cu.show(fig, "Left: running likelihood of a test digit: the float32 product follows the sum of logarithms and ends where it underflows to zero. "
-        "Right: log(1 − σ(a)) computed naively turns into stairs and ends; logsigmoid(−a) goes on.")  # fmt: skip
-print(
-    f"log p(x) = {factor.log().sum():.1f} nats, so p(x) = 10^{log_sum[-1]:.0f}; the smallest positive float32 is about 10^-45"
-)
+cu.show(fig, "Left: running likelihood of a test digit: the float32 product follows the sum of logarithms until it "
+        "underflows to zero. Right: log(1 − σ(a)), computed naively, turns into stairs and ends; logsigmoid(−a) "
+        "goes on.")
+print(f"log p(x) = {factor.log().sum():.1f} nats: p(x) = 10^{log_sum[-1]:.0f}. Smallest positive float32: about 10^−45")
 
 # %% [markdown]
-# The upper rows cost nothing (their pixels are white in every digit), then the ink begins and the product falls through the smallest float32 in the middle of the image. On the right the naive curve first turns into stairs,
-# because $1-\sigma(a)$ is a difference of two nearly equal numbers and float32 has steps of $6\cdot10^{-8}$ just below 1, and then it ends: a discriminator that is *sure* gets an infinite loss and a gradient that is not a number. In log-space nothing happens at all.
+# The upper rows cost nothing (their pixels are white in every digit), then the ink begins and the product falls
+# through the smallest float32 in the middle of the image. On the right the naive curve first turns into stairs,
+# because $1-\sigma(a)$ is a difference of two nearly equal numbers and float32 has steps of $6\cdot10^{-8}$ just
+# below 1, and then it ends: a discriminator that is *sure* gets an infinite loss and a gradient that is not a number.
+# In log-space nothing happens at all.
 #
-# **Sums of probabilities in log-space.** A mixture or a posterior needs $\log\sum_k e^{a_k}$ where all $e^{a_k}$ underflow. Pull out the largest, $m=\max_k a_k$:
+# **Sums of probabilities in log-space.** A mixture or a posterior needs $\log\sum_k e^{a_k}$ where all $e^{a_k}$
+# underflow. Pull out the largest, $m=\max_k a_k$:
 #
 # $$\log\sum_k e^{a_k}=\log\Bigl(e^{m}\sum_k e^{a_k-m}\Bigr)=m+\log\sum_k e^{a_k-m}. \tag{A3}$$
 #
-# Every exponent is now at most 0, so nothing overflows; one of them is exactly 0, so the sum is at least 1 and its logarithm is finite. Terms that underflow were too small to count. As a by-product $m\le\text{LSE}\le m+\log K$: a soft maximum.
-# The softmax is $\text{softmax}(a)_k=e^{a_k}/\sum_l e^{a_l}=e^{a_k-\text{LSE}(a)}$; adding a constant to all logits changes nothing, and for two classes it is the sigmoid of the difference:
+# Every exponent is now at most 0, so nothing overflows; one of them is exactly 0, so the sum is at least 1 and its
+# logarithm is finite. Terms that underflow were too small to count. As a by-product $m\le\text{LSE}\le m+\log K$: a
+# soft maximum. The softmax is $\text{softmax}(a)_k=e^{a_k}/\sum_l e^{a_l}=e^{a_k-\text{LSE}(a)}$; adding a constant
+# to all logits changes nothing, and for two classes it is the sigmoid of the difference:
 # $e^{a_1}/(e^{a_0}+e^{a_1})=\sigma(a_1-a_0)$.
 
 
@@ -406,11 +410,9 @@ def log_sum_exp(a, dim):
 checked_lse = cu.check("A.log_sum_exp", log_sum_exp)
 
 # %%
-logits = torch.tensor(
-    [[0.0, 0.0], [1000.0, 1000.0], [-1000.0, -1001.0], [-200.0, -torch.inf], [-torch.inf, -torch.inf]]
-)
-cu.table([[str(a.tolist()), float(a.exp().sum().log()), float(checked_lse(a, 0)), float(a.logsumexp(0))] for a in logits],
-         ["a", "log(sum(exp(a)))", "equation (A3)", "torch.logsumexp"], "Five pairs of logits, summed in three ways.")  # fmt: skip
+logits = torch.tensor([[0.0, 0.0], [1000.0, 1000.0], [-1000.0, -1001.0], [-200.0, -torch.inf], [-torch.inf, -torch.inf]])
+rows = [[str(a.tolist()), a.exp().sum().log(), checked_lse(a, 0), a.logsumexp(0)] for a in logits]
+cu.table(rows, ["a", "log(sum(exp(a)))", "equation (A3)", "torch.logsumexp"], "Five pairs of logits, summed in three ways.")
 a = torch.randn(5, 10, requires_grad=True)
 labels = torch.arange(5)
 torch.testing.assert_close(torch.autograd.grad(a.logsumexp(1).sum(), a)[0], a.softmax(1))
@@ -418,49 +420,60 @@ torch.testing.assert_close((checked_lse(a, 1) - a[labels, labels]).mean(), F.cro
 print("✓ the gradient of log-sum-exp is the softmax    ✓ cross-entropy = LSE(a) − a_y")
 
 # %% [markdown]
-# Rows two and three are where the direct formula gives $+\infty$ and $-\infty$; the right answers are $1000+\log 2$ and $-1000+\log(1+e^{-1})$. The last line is why PyTorch's losses ask for logits: the loss of class $y$ is
-# $-\log\text{softmax}(a)_y=\text{LSE}(a)-a_y$, and its gradient $\text{softmax}(a)-\text{onehot}(y)$ never exceeds 1. **Rule:** keep logits and log-probabilities until the very last line; `sigmoid` or `softmax` followed by `log` is a bug that waits.
+# Rows two and three are where the direct formula gives $+\infty$ and $-\infty$; the right answers are $1000+\log 2$
+# and $-1000+\log(1+e^{-1})$. The last line is why PyTorch's losses ask for logits: the loss of class $y$ is
+# $-\log\text{softmax}(a)_y=\text{LSE}(a)-a_y$, and its gradient $\text{softmax}(a)-\text{onehot}(y)$ never exceeds 1.
+# **Rule:** keep logits and log-probabilities until the very last line; `sigmoid` or `softmax` followed by `log` is a
+# bug that waits.
 
 # %% [markdown]
 # ## Card 4 · Gaussians in d dimensions
 #
-# A Gaussian is a mean $\mu$ and a **covariance** $\Sigma_{ij}=E[(x_i-\mu_i)(x_j-\mu_j)]$: variances on the diagonal, and off it how two coordinates move together, $\Sigma_{ij}=\rho_{ij}\sigma_i\sigma_j$. Its level sets are ellipsoids: axes along the
-# eigenvectors of $\Sigma$, half-lengths proportional to the square roots of the eigenvalues.
+# A Gaussian is a mean $\mu$ and a **covariance** $\Sigma_{ij}=E[(x_i-\mu_i)(x_j-\mu_j)]$: variances on the diagonal,
+# and off it how two coordinates move together, $\Sigma_{ij}=\rho_{ij}\sigma_i\sigma_j$. Its level sets are
+# ellipsoids: axes along the eigenvectors of $\Sigma$, half-lengths proportional to the square roots of the
+# eigenvalues.
 #
-# **Sampling** needs a matrix $L$ with $LL^\top=\Sigma$. The **Cholesky factor** is the one that is lower triangular with a positive diagonal. Then $x=\mu+L\varepsilon$ with $\varepsilon\sim N(0,I)$ has covariance
-# $E[L\varepsilon\varepsilon^\top L^\top]=LIL^\top=\Sigma$. **Evaluating** uses the same factor: $|\Sigma|=|L|^2=\prod_i L_{ii}^2$, and with $u=L^{-1}(x-\mu)$
+# **Sampling** needs a matrix $L$ with $LL^\top=\Sigma$. The **Cholesky factor** is the one that is lower triangular
+# with a positive diagonal. Then $x=\mu+L\varepsilon$ with $\varepsilon\sim N(0,I)$ has covariance
+# $E[L\varepsilon\varepsilon^\top L^\top]=LIL^\top=\Sigma$. **Evaluating** uses the same factor:
+# $|\Sigma|=|L|^2=\prod_i L_{ii}^2$, and with $u=L^{-1}(x-\mu)$
 #
 # $$\log N(x;\mu,\Sigma)=-\tfrac12 u^\top u-\sum_i\log L_{ii}-\tfrac d2\log 2\pi. \tag{A4}$$
 #
-# **Score** is the name of $\nabla_x\log p(x)$: at each point the direction in which the density rises fastest, relative to its value. The unknown normalising constant drops out, which is why diffusion (lesson 06) learns it. Here it is
-# $-\Sigma^{-1}(x-\mu)$: an arrow towards the mean, longer the further out.
+# **Score** is the name of $\nabla_x\log p(x)$: at each point the direction in which the density rises fastest,
+# relative to its value. The unknown normalising constant drops out, which is why diffusion (lesson 06) learns it.
+# Here it is $-\Sigma^{-1}(x-\mu)$: an arrow towards the mean, longer the further out.
 
 # %%
 torch.manual_seed(0)
-mean, cov = torch.tensor([1.0, -1.0, 0.5]), torch.tensor([[2.0, 1.2, 0.3], [1.2, 1.5, -0.4], [0.3, -0.4, 1.0]])
+mean = torch.tensor([1.0, -1.0, 0.5])
+cov = torch.tensor([[2.0, 1.2, 0.3], [1.2, 1.5, -0.4], [0.3, -0.4, 1.0]])
 L = torch.linalg.cholesky(cov)
 x = (mean + torch.randn(100_000, 3) @ L.T).requires_grad_()  # a row ε becomes (L ε)ᵀ = εᵀ Lᵀ
 u = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)  # (3, n)
 log_density = -0.5 * u.square().sum(0) - L.diagonal().log().sum() - 1.5 * math.log(2 * math.pi)  # (n,)
-torch.testing.assert_close(
-    log_density, torch.distributions.MultivariateNormal(mean, cov).log_prob(x), rtol=1e-4, atol=1e-4
-)
+trusted = torch.distributions.MultivariateNormal(mean, cov).log_prob(x)
+torch.testing.assert_close(log_density, trusted, rtol=1e-4, atol=1e-4)
 (score,) = torch.autograd.grad(log_density.sum(), x)
 torch.testing.assert_close(score, -(x.detach() - mean) @ torch.linalg.inv(cov), rtol=1e-3, atol=1e-3)
-print(f"✓ (A4) agrees with torch.distributions, the score with autograd; the covariance of 100,000 draws is off by at most "
-      f"{float((x.detach().T.cov() - cov).abs().max()):.3f}")  # fmt: skip
+print("✓ (A4) agrees with torch.distributions    ✓ the score agrees with autograd")
+print(f"covariance of 100,000 draws: off by at most {(x.detach().T.cov() - cov).abs().max():.3f}")
 
 # %% [markdown]
-# **Conditionals.** Split $x$ into a seen part $s$ and an unseen part $u$. Look for a multiple of $x_s$ to subtract from $x_u$ such that what remains has nothing to do with $x_s$:
+# **Conditionals.** Split $x$ into a seen part $s$ and an unseen part $u$. Look for a multiple of $x_s$ to subtract
+# from $x_u$ such that what remains has nothing to do with $x_s$:
 #
 # $$r=x_u-Gx_s,\qquad \operatorname{Cov}(r,x_s)=\Sigma_{us}-G\Sigma_{ss}=0\iff G=\Sigma_{us}\Sigma_{ss}^{-1}.$$
 #
-# $r$ and $x_s$ are jointly Gaussian and uncorrelated, hence **independent**. So learning that $x_s=v$ tells us nothing about $r$, and $x_u=r+Gv$ is $r$ shifted by a constant. The mean of $r$ is $\mu_u-G\mu_s$; its covariance is
+# $r$ and $x_s$ are jointly Gaussian and uncorrelated, hence **independent**. So learning that $x_s=v$ tells us
+# nothing about $r$, and $x_u=r+Gv$ is $r$ shifted by a constant. The mean of $r$ is $\mu_u-G\mu_s$; its covariance is
 # $\operatorname{Cov}(r,x_u-Gx_s)=\operatorname{Cov}(r,x_u)=\Sigma_{uu}-G\Sigma_{su}$. Together
 #
 # $$x_u\mid x_s=v\ \sim\ N\bigl(\mu_u+G(v-\mu_s),\ \Sigma_{uu}-G\Sigma_{su}\bigr),\qquad G=\Sigma_{us}\Sigma_{ss}^{-1}. \tag{A5}$$
 #
-# The mean moves with what was seen; the covariance shrinks by an amount that does *not* depend on what was seen. In 2-D: $\mu_2+\rho\frac{\sigma_2}{\sigma_1}(v-\mu_1)$ and $\sigma_2^2(1-\rho^2)$.
+# The mean moves with what was seen; the covariance shrinks by an amount that does *not* depend on what was seen. In
+# 2-D: $\mu_2+\rho\frac{\sigma_2}{\sigma_1}(v-\mu_1)$ and $\sigma_2^2(1-\rho^2)$.
 
 
 # %% tags=["exercise"]
@@ -480,79 +493,91 @@ def conditional_gaussian(mean, cov, seen, value):
 checked_conditional = cu.check("A.conditional_gaussian", conditional_gaussian)
 
 # %% [markdown]
-# **Explore.** $x_1$ is seen. **Predict** before you move anything: with $\rho=0.8$ and $\sigma_2=1$, how wide is $x_2$ once $x_1$ is known? Does the width change when you drag the seen value to the edge?
+# **Explore.** $x_1$ is seen. **Predict** before you move anything: with $\rho=0.8$ and $\sigma_2=1$, how wide is
+# $x_2$ once $x_1$ is known? Does the width change when you drag the seen value to the edge?
 
 
 # %% slideshow={"slide_type": "slide"}
 def draw_gaussian(rho=0.8, sigma_2=1.0, seen=1.5):
-    """Joint density with score arrows and the cut at x₁ = seen; the distribution of x₂ on that cut and before it."""
+    """Joint density with score arrows and the cut at x₁ = seen; the distribution of x₂ before and on that cut."""
     cov = torch.tensor([[1.0, rho * sigma_2], [rho * sigma_2, sigma_2**2]])
     mean_c, cov_c = checked_conditional(torch.zeros(2), cov, torch.tensor([True, False]), torch.tensor([seen]))
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2))
-    cu.plots.field(lambda x: -x @ torch.linalg.inv(cov), (-3.5, 3.5), ax=left, n=11, color="#bbbbbb")
+    cu.plots.field(lambda x: -x @ torch.linalg.inv(cov), (-3.5, 3.5), ax=left, n=11, color="#999999")
     for n_std in (1, 2):
         cu.plots.ellipse([0, 0], cov, left, n_std=n_std, edgecolor=cu.plots.PALETTE[0])
     left.axvline(seen, color=cu.plots.PALETTE[1])
     left.set_title("Joint, its score (arrows), the cut")
     x = torch.linspace(-4.5, 4.5, 400)
-    for m, s, label in [
-        (0.0, sigma_2, "x₂, nothing seen"),
-        (float(mean_c), float(cov_c.sqrt()), f"x₂ given x₁ = {seen:g}"),
-    ]:
-        right.plot(x, torch.exp(-0.5 * ((x - m) / s) ** 2) / (s * math.sqrt(2 * math.pi)), label=label)
-    right.set(xlabel="x₂", ylabel="density", ylim=(0, None))
-    right.set_title(f"given x₁: mean {float(mean_c):.2f}, std {float(cov_c.sqrt()):.2f}")
+    mean_c, std_c = float(mean_c), float(cov_c.sqrt())
+    for m, s, label in [(0.0, sigma_2, "x₂, nothing seen"), (mean_c, std_c, f"x₂ given x₁ = {seen:g}")]:
+        right.plot(x, torch.distributions.Normal(m, s).log_prob(x).exp(), label=label)
+    right.set(xlabel="x₂", ylabel="density", ylim=(0, None), title=f"Given x₁: mean {mean_c:.2f}, std {std_c:.2f}")
     right.legend(loc="upper left")
     return fig
 
 
-cu.explore(draw_gaussian, "A 2-D Gaussian with its score arrows, cut at a seen value of x₁ (left), and x₂ before and after the cut (right).",
-           rho=dict(min=-0.95, max=0.95, step=0.05, value=0.8), sigma_2=dict(min=0.3, max=2.0, step=0.1, value=1.0),
-           seen=dict(min=-2.5, max=2.5, step=0.25, value=1.5))  # fmt: skip
+cu.explore(
+    draw_gaussian,
+    "A 2-D Gaussian with its score, cut at a seen value of x₁ (left); x₂ before and after the cut (right).",
+    rho={"min": -0.95, "max": 0.95, "step": 0.05, "value": 0.8, "label": "ρ"},
+    sigma_2={"min": 0.3, "max": 2.0, "step": 0.1, "value": 1.0, "label": "σ₂"},
+    seen={"min": -2.5, "max": 2.5, "step": 0.25, "value": 1.5, "label": "seen x₁"},
+)
 
 # %% [markdown]
-# At $\rho=0.8$ and $x_1=1.5$ the mean of $x_2$ moves to $0.8\cdot1.5=1.2$, not to 1.5 (regression to the mean), and its standard deviation falls from 1 to $\sqrt{1-0.64}=0.6$. Drag the cut: the mean follows, the 0.6 stays. At
-# $\rho=0$ the cut tells nothing. At $\rho=0.95$ the standard deviation is still 0.31: a correlation of 0.95 removes two thirds of the uncertainty, not 95 %. The arrows are the score: they point not straight at the mean but first across the narrow side, where the density falls fastest.
+# At $\rho=0.8$ and $x_1=1.5$ the mean of $x_2$ moves to $0.8\cdot1.5=1.2$, not to 1.5 (regression to the mean), and
+# its standard deviation falls from 1 to $\sqrt{1-0.64}=0.6$. Drag the cut: the mean follows, the 0.6 stays. At
+# $\rho=0$ the cut tells nothing. At $\rho=0.95$ the standard deviation is still 0.31: a correlation of 0.95 removes
+# two thirds of the uncertainty, not 95 %. The arrows are the score: they point not straight at the mean but first
+# across the narrow side, where the density falls fastest.
 #
-# **The same two lines in 784 dimensions.** Let $x_s$ be the upper half of a digit, 392 pixels, and (A5) completes the lower half exactly, under the model that digits are one Gaussian. **Predict:** will the completion be a digit?
+# **The same two lines in 784 dimensions.** Let $x_s$ be the upper half of a digit, 392 pixels, and (A5) completes the
+# lower half exactly, under the model that digits are one Gaussian. **Predict:** will the completion be a digit?
 
 # %%
 torch.manual_seed(0)
-mean, cov = train.mean(0), train.T.cov() + 1e-2 * torch.eye(784)  # 1e-2: some pixels never vary, Σ alone is singular
+mean, cov = train.mean(0), train.T.cov() + 1e-3 * torch.eye(784)  # some pixels never vary: Σ alone is singular
 seen = torch.arange(784) < 392
-shown = [0, 3, 11, 17, 18, 4]
-panels = []
-for digit in mnist.test[shown].flat():
+rows = [[], [], [], []]
+for digit in mnist.test[torch.tensor([0, 3, 11, 17, 18, 4, 1, 2])].flat():
     half_mean, half_cov = checked_conditional(mean, cov, seen, digit[seen])
     drawn = half_mean + torch.linalg.cholesky(half_cov) @ torch.randn(392)
-    panels.append(torch.stack([digit, digit * seen, *(torch.cat([digit[seen], half]) for half in (half_mean, drawn))]))
-panels = torch.stack(panels, 1).view(-1, 28, 28).clamp(0, 1)  # (4 · 6, 28, 28), row by row
-ax = cu.plots.image_grid(panels, rows=4, row_titles=["whole", "seen", "mean", "one draw"])
-cu.show(
-    ax.figure,
-    "Six test digits; their upper halves; the lower half completed by the conditional mean of one Gaussian; by one draw from it.",
-)
-print(
-    f"mean variance of a lower pixel: {cov.diagonal()[~seen].mean() - 1e-2:.4f} before, {half_cov.diagonal().mean() - 1e-2:.4f} after seeing the upper half"
-)
+    halves = (digit[~seen], torch.zeros(392), half_mean, drawn)
+    for row, half in zip(rows, halves, strict=True):
+        row.append(torch.cat([digit[seen], half]).view(28, 28))
+fig, ax = plt.subplots(figsize=(9, 4.8))
+titles = ["whole", "upper half", "mean", "one draw"]
+cu.plots.image_grid(torch.stack(sum(rows, [])).clamp(0, 1), rows=4, row_titles=titles, ax=ax)
+cu.show(fig, "Eight test digits; their upper halves; completed by the conditional mean of one Gaussian; by one draw from it.")
+before, after = cov.diagonal()[~seen].mean(), half_cov.diagonal().mean()
+print(f"mean variance of a lower pixel: {before:.4f} before, {after:.4f} after the upper half was seen")
 
 # %% [markdown]
-# The strokes continue where the upper half leaves off: two lines of linear algebra already know that ink goes on. But the mean is a smear, the average of many continuations, and the draw adds speckle instead of choosing one:
-# a single Gaussian cannot say "either a 7 or a 9". Lesson 02 uses (A5) once for each component of a mixture, and the smear becomes a choice.
+# The strokes continue where the upper half leaves off: two lines of linear algebra already know that ink goes on. But
+# the mean is a smear, the average of many continuations, and the draw adds speckle instead of choosing one: a single
+# Gaussian cannot say "either a 7 or a 9". Lesson 02 uses (A5) once for each component of a mixture, and the smear
+# becomes a choice.
 
 # %% [markdown]
 # ## Card 5 · Entropy, cross-entropy and KL
 #
-# An outcome of probability $p$ carries a surprise of $-\log p$. In **nats** with the natural logarithm, in **bits** with base 2; 1 nat = $1/\log 2$ = 1.443 bits. The mean surprise is the **entropy**
-# $H(p)=-\sum_x p(x)\log p(x)$: the shortest mean code length per symbol that any code can reach. Code with lengths meant for $q$ while the data come from $p$, and you pay the **cross-entropy**
-# $H(p,q)=-\sum_x p(x)\log q(x)$. The surcharge is the **Kullback–Leibler divergence**
+# An outcome of probability $p$ carries a surprise of $-\log p$. In **nats** with the natural logarithm, in **bits**
+# with base 2; 1 nat = $1/\log 2$ = 1.443 bits. The mean surprise is the **entropy** $H(p)=-\sum_x p(x)\log p(x)$: the
+# shortest mean code length per symbol that any code can reach. Code with lengths meant for $q$ while the data come
+# from $p$, and you pay the **cross-entropy** $H(p,q)=-\sum_x p(x)\log q(x)$. The surcharge is the **Kullback–Leibler
+# divergence**
 #
 # $$\mathrm{KL}(p\,\|\,q)=H(p,q)-H(p)=\sum_x p(x)\log\frac{p(x)}{q(x)}\ \ge 0. \tag{A6}$$
 #
-# *Why it is never negative: Jensen.* The logarithm is concave: its graph lies above every chord, so for two points $\log(\alpha a+(1-\alpha)b)\ge\alpha\log a+(1-\alpha)\log b$, and by induction **the log of a mean is at least the mean of the log**. Hence
-# $-\mathrm{KL}(p\,\|\,q)=\sum_{p>0} p\log\frac qp\le\log\sum_{p>0} p\,\frac qp=\log\sum_{p>0}q\le\log1=0$, with equality only for $q=p$. The same inequality makes the bound of the VAE (lesson 04).
+# *Why it is never negative: Jensen.* The logarithm is concave: its graph lies above every chord, so for two points
+# $\log(\alpha a+(1-\alpha)b)\ge\alpha\log a+(1-\alpha)\log b$, and by induction **the log of a mean is at least the
+# mean of the log**. Hence
+# $-\mathrm{KL}(p\,\|\,q)=\sum_{p>0} p\log\frac qp\le\log\sum_{p>0} p\,\frac qp=\log\sum_{p>0}q\le\log1=0$, with
+# equality only for $q=p$. The same inequality makes the bound of the VAE (lesson 04).
 #
-# Two conventions follow from limits: $0\log\frac0q=0$ (what never happens costs nothing), and $p\log\frac p0=\infty$ (what the model calls impossible must not happen).
+# Two conventions follow from limits: $0\log\frac0q=0$ (what never happens costs nothing), and $p\log\frac p0=\infty$
+# (what the model calls impossible must not happen).
 
 
 # %% tags=["exercise"]
@@ -570,35 +595,35 @@ def kl(p, q):
 checked_kl = cu.check("A.kl", kl)
 
 # %% [markdown]
-# **Bits on real data.** A pixel has 256 grey values, 8 bits uncompressed. Model the pixels of a digit by one histogram for all pixels, or by one for each of the 784 places, count on training images, and measure the cross-entropy on test images.
-# **Predict:** how many bits does a pixel need then?
+# **Bits on real data.** A pixel has 256 grey values, 8 bits uncompressed. Model the pixels of a digit by one
+# histogram for all pixels, or by one for each of the 784 places, count on training images, and measure the
+# cross-entropy on test images. **Predict:** how many bits does a pixel need then?
 
 # %%
 levels = mnist.train.sample(cu.budget(20_000, 2_000)).x.flatten(1).long()  # (n, 784) values 0 … 255
 test = mnist.test.sample(cu.budget(5_000, 500)).x.flatten(1).long()
 place = torch.arange(784)
-counts = (
-    torch.bincount((levels + 256 * place).flatten(), minlength=784 * 256).view(784, 256) + 0.05
-)  # 0.05: unseen is not impossible
+counts = torch.bincount((levels + 256 * place).flatten(), minlength=784 * 256).view(784, 256)
+counts = counts + 0.05  # a grey not seen here in training is rare, not impossible
 own = (counts / counts.sum(1, keepdim=True)).log()  # (784, 256)
 shared = (counts.sum(0) / counts.sum()).log()  # (256,)
-nats = {
-    "uniform": math.log(256),
-    "one histogram": -float(shared[test].mean()),
-    "a histogram a place": -float(own[place, test].mean()),
-}
-cu.table([[name, value, value / math.log(2), 784 * value / math.log(2) / 8] for name, value in nats.items()],
-         ["model of a pixel", "nats", "bits", "bytes an image"], "Cross-entropy of test pixels under three models.")  # fmt: skip
+nats = {"uniform": math.log(256), "one histogram": -shared[test].mean(), "a histogram a place": -own[place, test].mean()}
+rows = [[name, float(value), float(value) / math.log(2), 98 * float(value) / math.log(2)] for name, value in nats.items()]
+cu.table(rows, ["model of a pixel", "nats", "bits", "bytes an image"], "Cross-entropy of test pixels under three models.")
+print(f"white pixels among the test pixels: {(test == 0).float().mean():.0%}")
 
 # %% [markdown]
-# Four fifths of the pixels are white, which one histogram already knows: 1.91 instead of 8 bits. Knowing *where* a pixel is saves only another quarter of a bit. The rest of what can be saved lies in the dependence **between** pixels; every likelihood
-# model of the course is measured by how much of it it finds, in these *bits per dimension*.
+# Four fifths of the pixels are white, which one histogram already knows: 1.91 instead of 8 bits. Knowing *where* a
+# pixel is saves only another quarter of a bit. The rest of what can be saved lies in the dependence **between**
+# pixels; every likelihood model of the course is measured by how much of it it finds, in these *bits per dimension*.
 #
-# **KL is not symmetric**, and the direction chosen decides how a model fails. Fit one Gaussian $q$ to two bumps, $p=0.6\,N(-2,0.7^2)+0.4\,N(2,0.7^2)$. *Forward*, $\mathrm{KL}(p\,\|\,q)$, averages over data; *reverse*, $\mathrm{KL}(q\,\|\,p)$, averages over
-# the model's own samples. **Predict** where each one wants $q$ to be: between the bumps, or on one of them?
+# **KL is not symmetric**, and the direction chosen decides how a model fails. Fit one Gaussian $q$ to two bumps,
+# $p=0.6\,N(-2,0.7^2)+0.4\,N(2,0.7^2)$. *Forward*, $\mathrm{KL}(p\,\|\,q)$, averages over data; *reverse*,
+# $\mathrm{KL}(q\,\|\,p)$, averages over the model's own samples. **Predict** where each one wants $q$ to be: between
+# the bumps, or on one of them?
 
 # %% slideshow={"slide_type": "slide"}
-grid = torch.linspace(-9, 9, 901, dtype=torch.float64)
+grid = torch.linspace(-9, 9, 901, dtype=torch.float64)  # cells of width 0.02
 
 
 def bell(mean, std):
@@ -614,32 +639,41 @@ def draw_kl(mean=-0.4, std=2.1):
     fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.0))
     left.fill_between(grid, p / 0.02, color="#cccccc", label="p")
     left.plot(grid, q / 0.02, color="#000000", label="q")
-    left.set(xlabel="x", ylabel="density", xlim=(-6, 6), ylim=(0, 0.7))
-    left.set_title(f"q: mean {mean:g}, std {std:g}")
-    for name, curve, here in [("KL(p ‖ q), forward", checked_kl(p.expand_as(many), many), checked_kl(p, q)),
-                              ("KL(q ‖ p), reverse", checked_kl(many, p.expand_as(many)), checked_kl(q, p))]:  # fmt: skip
-        (line,) = right.plot(means, curve, label=f"{name}: {here:.2f} nats")
-        right.plot(mean, here, "o", color=line.get_color(), markersize=10)
-    right.set(xlabel="mean of q", ylabel="divergence, nats", ylim=(0, 8))
-    right.set_title("Forward covers, reverse seeks")
-    for ax in (left, right):
-        ax.legend(loc="upper center" if ax is right else "upper right")
+    left.set(xlabel="x", ylabel="density", xlim=(-6, 6), ylim=(0, 0.7), title=f"q: mean {mean:.1f}, std {std:.1f}")
+    both = {
+        "KL(p ‖ q), forward": lambda q: checked_kl(p.expand_as(q), q),
+        "KL(q ‖ p), reverse": lambda q: checked_kl(q, p.expand_as(q)),
+    }
+    for name, divergence in both.items():
+        (line,) = right.plot(means, divergence(many), label=f"{name}: {divergence(q):.2f} nats")
+        right.plot(mean, divergence(q), "o", color=line.get_color(), markersize=10)
+    right.set(xlabel="mean of q", ylabel="divergence, nats", ylim=(0, 8), title="Forward covers, reverse seeks")
+    right.legend(loc="upper center")
+    left.legend(loc="upper right")
     return fig
 
 
-cu.explore(draw_kl, "Two bumps p and one Gaussian q (left); both divergences against the mean of q, with dots at the present one (right).",
-           mean=dict(min=-4.0, max=4.0, step=0.1, value=-0.4), std=dict(min=0.4, max=3.0, step=0.1, value=2.1))  # fmt: skip
+cu.explore(
+    draw_kl,
+    "Two bumps p and one Gaussian q (left); both divergences against the mean of q, dots at the present one (right).",
+    mean={"min": -4.0, "max": 4.0, "step": 0.1, "value": -0.4},
+    std={"min": 0.4, "max": 3.0, "step": 0.1, "value": 2.1},
+)
 
 # %%
 p = 0.6 * bell(-2, 0.7) + 0.4 * bell(2, 0.7)
 fits = {"between, wide": (-0.4, 2.08), "left bump": (-2, 0.7), "right bump": (2, 0.7)}
-cu.table([[name, f"{m:g}", f"{s:g}", float(checked_kl(p, bell(m, s))), float(checked_kl(bell(m, s), p))] for name, (m, s) in fits.items()],
-         ["q", "mean", "std", "forward KL(p ‖ q)", "reverse KL(q ‖ p)"], "Three candidates, both divergences in nats.")  # fmt: skip
+rows = [[name, *fit, checked_kl(p, bell(*fit)), checked_kl(bell(*fit), p)] for name, fit in fits.items()]
+cu.table(rows, ["q", "mean", "std", "forward KL(p ‖ q)", "reverse KL(q ‖ p)"], "Three candidates, divergences in nats.")
 
 # %% [markdown]
-# With a wide $q$ both curves have one minimum between the bumps; set the standard deviation to 0.7 and the reverse curve splits into two, one on each bump. Forward KL prefers the wide $q$ by far: on a single bump it costs several nats, since $q$ is nearly zero where 40 or 60 % of the data
-# are. Its best Gaussian has the mean and variance of $p$: $-0.4$ and $0.49+4-0.16=4.33=2.08^2$. Reverse KL prefers the left bump, for exactly $\log\frac1{0.6}=0.51$ nats: there $p\approx0.6\,q$, so $\log\frac qp\approx-\log0.6$, and the other bump, which $q$ never
-# visits, costs nothing. Maximum likelihood is forward KL (covers, hence blur); the tendencies of GANs and of variational posteriors are reverse (seeks, hence lost modes).
+# With a wide $q$ both curves have one minimum between the bumps; set the standard deviation to 0.7 and the reverse
+# curve splits into two, one on each bump. Forward KL prefers the wide $q$ by far: on a single bump it costs several
+# nats, since $q$ is nearly zero where 40 or 60 % of the data are. Its best Gaussian has the mean and variance of $p$:
+# $-0.4$ and $0.49+4-0.16=4.33=2.08^2$. Reverse KL prefers the left bump, for exactly $\log\frac1{0.6}=0.51$ nats:
+# there $p\approx0.6\,q$, so $\log\frac qp\approx-\log0.6$, and the other bump, which $q$ never visits, costs nothing.
+# Maximum likelihood is forward KL (covers, hence blur); the tendencies of GANs and of variational posteriors are
+# reverse (seeks, hence lost modes).
 
 # %% [markdown]
 # ## Card 6 · Convolution and up-sampling
@@ -648,7 +682,8 @@ cu.table([[name, f"{m:g}", f"{s:g}", float(checked_kl(p, bell(m, s))), float(che
 #
 # $$y_{ij}=\sum_{a,b}w_{ab}\,x_{i+a,\,j+b}, \tag{A7}$$
 #
-# (mathematicians call this correlation, and convolution its mirror image; networks learn $w$, so nobody minds). The same few weights serve every place: an edge detector is learnt once. **Predict** the output of each kernel: which of
+# (mathematicians call this correlation, and convolution its mirror image; networks learn $w$, so nobody minds). The
+# same few weights serve every place: an edge detector is learnt once. **Predict** the output of each kernel: which of
 # them gives zero on a flat patch, and how do you see it from its weights?
 
 # %% slideshow={"slide_type": "slide"}
@@ -661,34 +696,39 @@ KERNELS = {
 }
 
 
-def draw_kernel(kernel="vertical edges", digit=3):
+def draw_kernel(kernel="vertical edges", digit=4):
     """A test digit, a 3 × 3 kernel and what comes out."""
-    image = mnist.test.only(digit)[:1].float()  # (1, 1, 28, 28)
-    weight = torch.tensor(KERNELS[kernel])
-    out = F.conv2d(image, weight.view(1, 1, 3, 3).float(), padding=1)[0, 0]
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3.5), width_ratios=(1, 0.6, 1.25))
+    image, weight = mnist.test.only(digit)[:1].float(), torch.tensor(KERNELS[kernel])  # (1, 1, 28, 28), (3, 3)
+    out = F.conv2d(image, weight.view(1, 1, 3, 3).float(), padding=1)[0, 0]  # (28, 28)
+    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3.5), width_ratios=(1, 0.6, 1.2))
     cu.plots.image_grid(image, ax=left, note=False)
-    left.set_title("input, 28 × 28")
-    numbers(middle, weight, f"sum of weights: {weight.sum()}")
-    shown = right.imshow(out, cmap="RdBu_r", vmin=-9, vmax=9)
-    right.set(xticks=[], yticks=[])
-    right.grid(False)
-    right.set_title(f"{kernel}: from {out.min():.1f} to {out.max():.1f}")
-    fig.colorbar(shown, ax=right)
+    left.set_title("digit, 28 × 28", fontsize=12)
+    numbers(middle, weight, f"sum of the weights: {weight.sum()}", limit=5)
+    title = f"{kernel}: from {out.min():.1f} to {out.max():.1f}".replace("-", "−")
+    fig.colorbar(signed(right, out, title, limit=float(out.abs().max())), ax=right)
     return fig
 
 
-cu.explore(draw_kernel, "A digit, a 3 × 3 kernel, and the output of the convolution: red positive, blue negative, white zero.",
-           kernel=list(KERNELS), digit=list(range(10)))  # fmt: skip
+cu.explore(
+    draw_kernel,
+    "A digit, a 3 × 3 kernel, and the output of the convolution: red positive, blue negative, white zero.",
+    kernel=list(KERNELS),
+    digit={"options": list(range(10)), "value": 4},
+)
 
 # %% [markdown]
-# The vertical-edge kernel answers +4 and −4 at the left and right flanks of an upright stroke and 0 inside flat ink or flat paper: its weights sum to 0. `blur` sums to 9 and brightens. `shift` moves the digit one pixel to the *right*: $y_{ij}=x_{i,j-1}$ takes its value from the left neighbour.
+# The vertical-edge kernel answers +4 and −4 at the left and right flanks of an upright stroke and 0 inside flat ink
+# or flat paper: its weights sum to 0. `blur` sums to 9 and brightens. `shift` moves the digit one pixel to the
+# *right*: $y_{ij}=x_{i,j-1}$ takes its value from the left neighbour.
 #
-# **Sizes.** Pad $p$ zeros on both sides of $n$ inputs: $n+2p$ cells. A kernel of size $k$ has $n+2p-k+1$ places to stand; with stride $s$ only every $s$-th is used, starting with the first:
+# **Sizes.** Pad $p$ zeros on both sides of $n$ inputs: $n+2p$ cells. A kernel of size $k$ has $n+2p-k+1$ places to
+# stand; with stride $s$ only every $s$-th is used, starting with the first:
 #
 # $$n_\text{out}=\Bigl\lfloor\frac{n+2p-k}{s}\Bigr\rfloor+1. \tag{A8}$$
 #
-# A **transposed convolution** goes the other way: each input paints the whole kernel onto the output, $s$ cells further for the next, and where patches overlap they add; at the end $p$ cells are cut from both sides. The first of $n$ patches ends at cell $k$, the last one $(n-1)s$ later:
+# A **transposed convolution** goes the other way: each input paints the whole kernel onto the output, $s$ cells
+# further for the next, and where patches overlap they add; at the end $p$ cells are cut from both sides. The first of
+# $n$ patches ends at cell $k$, the last one $(n-1)s$ later:
 #
 # $$n_\text{out}=(n-1)s+k-2p. \tag{A9}$$
 #
@@ -709,8 +749,10 @@ def output_size(n, kernel, stride=1, padding=0, transposed=False):
 checked_size = cu.check("A.output_size", output_size)
 
 # %% [markdown]
-# Two checks. (1) Transposed means transposed: $\langle Cx,\,y\rangle=\langle x,\,C^\top y\rangle$ for any $x,y$. (2) How much of the image does one output of a **stack** of 3 × 3 convolutions see, its *receptive field*? Ask autograd: which inputs have a gradient?
-# **Predict** the side of that square after 1, 2, 3 and 4 layers, with stride 1 and with stride 2.
+# Two checks. (1) Transposed means transposed: $\langle Cx,\,y\rangle=\langle x,\,C^\top y\rangle$ for any $x,y$. (2)
+# How much of the image does one output of a **stack** of 3 × 3 convolutions see, its *receptive field*? Ask autograd:
+# which inputs have a gradient? **Predict** the side of that square after 1, 2, 3 and 4 layers, with stride 1 and with
+# stride 2.
 
 # %%
 torch.manual_seed(0)
@@ -729,17 +771,21 @@ def receptive_field(layers, stride):
     for _ in range(layers):
         h = F.conv2d(h, torch.ones(1, 1, 3, 3), stride=stride, padding=1)
     h[0, 0, h.shape[2] // 2, h.shape[3] // 2].backward()
-    return int((x.grad[0, 0].abs().sum(0) > 0).sum())
+    return int((x.grad[0, 0].sum(0) > 0).sum())
 
 
-cu.table([[f"stride {s}", *(receptive_field(depth, s) for depth in (1, 2, 3, 4))] for s in (1, 2)],
-         ["side of the receptive field", "1 layer", "2 layers", "3 layers", "4 layers"])  # fmt: skip
+rows = [[f"stride {s}", *(receptive_field(depth, s) for depth in (1, 2, 3, 4))] for s in (1, 2)]
+cu.table(rows, ["side of the square", "1 layer", "2 layers", "3 layers", "4 layers"], "Receptive field of one output.")
 
 # %% [markdown]
-# With stride 1 each layer adds 2: 3, 5, 7, 9; it would take 14 layers to see a whole digit. With stride 2 every layer doubles the step of all later ones, $2^{\ell+1}-1$: 3, 7, 15, 31, and four layers see everything. That is why encoders halve the image, and why decoders must double it again.
+# With stride 1 each layer adds 2: 3, 5, 7, 9; it would take 14 layers to see a whole digit. With stride 2 every layer
+# doubles the step of all later ones, $2^{\ell+1}-1$: 3, 7, 15, 31, and four layers see everything. That is why
+# encoders halve the image, and why decoders must double it again.
 #
-# **Doubling.** Four ways: a transposed convolution with kernel 3 or with kernel 4, *pixel-shuffle* (an ordinary convolution makes four channels, which are interleaved as the four pixels of each 2 × 2 block), and *resizing* by copying pixels followed by an ordinary convolution. Give each a
-# perfectly flat input. **Predict** which outputs are not flat when all weights are equal, and when they are random as at the start of training.
+# **Doubling.** Four ways: a transposed convolution with kernel 3 or with kernel 4, *pixel-shuffle* (an ordinary
+# convolution makes four channels, which are interleaved as the four pixels of each 2 × 2 block), and *resizing* by
+# copying pixels followed by an ordinary convolution. Give each a perfectly flat input. **Predict** which outputs are
+# not flat when all weights are equal, and when they are random as at the start of training.
 
 
 # %% slideshow={"slide_type": "slide"}
@@ -752,54 +798,66 @@ def doubled(way, weight, x):
     return F.conv2d(F.interpolate(x, scale_factor=2), weight, padding=1)
 
 
-WAYS = {
-    "transposed, kernel 3": (8, 1, 3, 3),
-    "transposed, kernel 4": (8, 1, 4, 4),
-    "pixel-shuffle": (4, 8, 3, 3),
-    "resize + convolve": (1, 8, 3, 3),
-}
-flat = torch.ones(1, 8, 10, 10)
-fig, axes = plt.subplots(2, 4, figsize=(11, 6.2))
-for (way, shape), (top, bottom) in zip(WAYS.items(), axes.T, strict=True):
+def grid_share(way, weight):
+    """What a flat image becomes, without its padded border, and how much of it is grid: std over root mean square."""
+    out = doubled(way, weight, torch.ones(1, 8, 10, 10))[0, 0, 4:-4, 4:-4]  # (12, 12)
+    size = out.square().mean().sqrt()
+    return (out - out.mean()) / size, float(out.std(correction=0) / size)
+
+
+shapes = {"transposed, kernel 3": (8, 1, 3, 3), "transposed, kernel 4": (8, 1, 4, 4)}
+shapes |= {"pixel-shuffle": (4, 8, 3, 3), "resize + convolve": (1, 8, 3, 3)}
+fig, axes = plt.subplots(2, 4, figsize=(11, 6.0))
+for (way, shape), (top, bottom) in zip(shapes.items(), axes.T, strict=True):
     torch.manual_seed(4)
-    grid_share = []
-    for ax, weight in [(top, torch.ones(shape)), *[(bottom, torch.randn(shape)) for _ in range(cu.budget(200, 10))]]:
-        out = doubled(way, weight, flat)[0, 0, 4:-4, 4:-4]  # without the border, where zeros were padded
-        grid_share.append(float(out.std(correction=0) / out.square().mean().sqrt()))
-        if len(grid_share) <= 2:
-            ax.imshow(out / out.abs().max(), cmap="RdBu_r", vmin=-1, vmax=1)
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-    top.set_title(f"{way}\nequal weights: {grid_share[0]:.0%} grid", fontsize=12)
-    bottom.set_title(f"random weights: {sum(grid_share[1:]) / len(grid_share[1:]):.0%} grid", fontsize=12)
-cu.show(fig, "A flat image doubled in four ways, with all weights equal (top) and random (bottom, one of the draws that the percentage averages), border cut off. "
-        "Percentage: standard deviation of the output over its root mean square. Only resizing stays flat with any weights.")  # fmt: skip
+    even, share = grid_share(way, torch.ones(shape))
+    signed(top, even, f"{way}\nequal weights: {share:.0%} grid", limit=1.5)
+    draws = [grid_share(way, torch.randn(shape)) for _ in range(cu.budget(200, 10))]
+    signed(bottom, draws[0][0], f"random weights: {sum(s for _, s in draws) / len(draws):.0%} grid", limit=1.5)
+cu.show(fig, "A flat image doubled in four ways with equal weights (top) and random weights (bottom: one draw; the "
+        "percentage is the mean of 200), borders cut off. Colour: deviation from the mean over the root mean "
+        "square.")
 
 # %% [markdown]
-# With equal weights only kernel 3 shows the famous **checkerboard**: 3 is not a multiple of the stride 2, so along each axis an output cell lies under one patch or under two, and in the plane under 1, 2 or 4. Kernel 4 covers each cell by exactly four. The lower row is the surprise: the
-# rule "make the kernel a multiple of the stride" equalises how *many* weights meet at a cell, not their values. The four cells of a 2 × 2 block still meet four disjoint sets of weights, so at random initialisation kernel 4 and pixel-shuffle show as much grid as kernel 3; training must remove it. Resizing first gives all four cells the same kernel,
-# and a flat image stays flat with any weights. Price: it convolves four times as many pixels. Lesson 05 chooses with this picture in mind.
+# With equal weights only kernel 3 shows the famous **checkerboard**: 3 is not a multiple of the stride 2, so along
+# each axis an output cell lies under one patch or under two, and in the plane under 1, 2 or 4. Kernel 4 covers each
+# cell by exactly four. The lower row is the surprise: the rule "make the kernel a multiple of the stride" equalises
+# how *many* weights meet at a cell, not their values. The four cells of a 2 × 2 block still meet four disjoint sets
+# of weights, so at random initialisation kernel 4 and pixel-shuffle show as much grid as kernel 3; training must
+# remove it. Resizing first gives all four cells the same kernel, and a flat image stays flat with any weights. Price:
+# it convolves four times as many pixels. Lesson 05 chooses with this picture in mind.
 
 # %% [markdown]
 # ## Card 7 · Our ruler: the Fréchet distance
 #
-# To say that generated images are *near* real ones we need a distance between two clouds of points of which only samples are known. The field's answer: compute **features** of both clouds, summarise each by its mean and covariance, and measure the distance between the two Gaussians with these moments.
-# The distance: the least mean squared length by which points of one must be moved to become the other (Wasserstein-2; for Gaussians Fréchet's name stuck).
+# To say that generated images are *near* real ones we need a distance between two clouds of points of which only
+# samples are known. The field's answer: compute **features** of both clouds, summarise each by its mean and
+# covariance, and measure the distance between the two Gaussians with these moments. The distance: the least mean
+# squared length by which points of one must be moved to become the other (Wasserstein-2; for Gaussians Fréchet's name
+# stuck).
 #
 # **In one dimension.** Pair each $x\sim N(\mu_1,\sigma_1^2)$ with a $y\sim N(\mu_2,\sigma_2^2)$. For any pairing
-# $E(x-y)^2=(\mu_1-\mu_2)^2+\sigma_1^2+\sigma_2^2-2\operatorname{Cov}(x,y)$, and $\operatorname{Cov}(x,y)\le\sigma_1\sigma_2$ (Cauchy–Schwarz), reached by $y=\mu_2+\frac{\sigma_2}{\sigma_1}(x-\mu_1)$. The minimum is $(\mu_1-\mu_2)^2+(\sigma_1-\sigma_2)^2$.
+# $E(x-y)^2=(\mu_1-\mu_2)^2+\sigma_1^2+\sigma_2^2-2\operatorname{Cov}(x,y)$, and
+# $\operatorname{Cov}(x,y)\le\sigma_1\sigma_2$ (Cauchy–Schwarz), reached by
+# $y=\mu_2+\frac{\sigma_2}{\sigma_1}(x-\mu_1)$. The minimum is $(\mu_1-\mu_2)^2+(\sigma_1-\sigma_2)^2$.
 #
-# **In $d$ dimensions** $E\lVert x-y\rVert^2=\lVert\mu_1-\mu_2\rVert^2+\operatorname{tr}\Sigma_1+\operatorname{tr}\Sigma_2-2\operatorname{tr}C$ with $C=\operatorname{Cov}(x,y)$: make $\operatorname{tr}C$ as large as a joint distribution allows.
+# **In $d$ dimensions**
+# $E\lVert x-y\rVert^2=\lVert\mu_1-\mu_2\rVert^2+\operatorname{tr}\Sigma_1+\operatorname{tr}\Sigma_2-2\operatorname{tr}C$
+# with $C=\operatorname{Cov}(x,y)$: make $\operatorname{tr}C$ as large as a joint distribution allows.
 #
-# 1. Let $A=\Sigma_1^{1/2}$, $B=\Sigma_2^{1/2}$ be the symmetric square roots (same eigenvectors, square roots of the eigenvalues) and $x=\mu_1+Au$, $y=\mu_2+Bv$ with $u,v$ of covariance $I$. Then $C=AKB$ with $K=E[uv^\top]$.
+# 1. Let $A=\Sigma_1^{1/2}$, $B=\Sigma_2^{1/2}$ be the symmetric square roots (same eigenvectors, square roots of the
+#    eigenvalues) and $x=\mu_1+Au$, $y=\mu_2+Bv$ with $u,v$ of covariance $I$. Then $C=AKB$ with $K=E[uv^\top]$.
 # 2. For unit vectors $a,b$: $a^\top Kb=E[(a^\top u)(b^\top v)]\le1$, by Cauchy–Schwarz again.
-# 3. $\operatorname{tr}C=\operatorname{tr}(AKB)=\operatorname{tr}(KBA)$. With the singular value decomposition $BA=USV^\top$ this is $\operatorname{tr}(KUSV^\top)=\sum_i s_i\,v_i^\top Ku_i\le\sum_i s_i$ by step 2.
+# 3. $\operatorname{tr}C=\operatorname{tr}(AKB)=\operatorname{tr}(KBA)$. With the singular value decomposition
+#    $BA=USV^\top$ this is $\operatorname{tr}(KUSV^\top)=\sum_i s_i\,v_i^\top Ku_i\le\sum_i s_i$ by step 2.
 # 4. Equality for $K=VU^\top$, which $v=UV^\top u$ achieves: an orthogonal map, so $v$ is standard normal if $u$ is.
 # 5. The $s_i$ are the square roots of the eigenvalues of $(BA)^\top BA=AB^2A=\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}$.
 #
 # $$F=\lVert\mu_1-\mu_2\rVert^2+\operatorname{tr}\Sigma_1+\operatorname{tr}\Sigma_2-2\sum_i\sqrt{\lambda_i},\qquad \lambda_i\text{ the eigenvalues of }\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}. \tag{A10}$$
 #
-# $F$ is a *squared* distance, in squared feature units; so is the FID that papers quote, and nobody takes the root. If the covariances commute, the last three terms are $\sum_i(\sqrt{\lambda_{1i}}-\sqrt{\lambda_{2i}})^2$: the one-dimensional case along each shared axis.
+# $F$ is a *squared* distance, in squared feature units; so is the FID that papers quote, and nobody takes the root.
+# If the covariances commute, the last three terms are $\sum_i(\sqrt{\lambda_{1i}}-\sqrt{\lambda_{2i}})^2$: the
+# one-dimensional case along each shared axis.
 
 
 # %% tags=["exercise"]
@@ -821,21 +879,25 @@ def frechet_gaussians(mean_a, cov_a, mean_b, cov_b):
 checked_frechet = cu.check("A.frechet", frechet_gaussians)
 
 # %% [markdown]
-# **The floor.** Moments estimated from samples are off, so even *real against real* has a distance above 0. We split MNIST's test set at random into halves of 5,000: one half is the reference, $n$ images of the other half are the "generator". Their mean distance over several splits is the **floor** at this $n$, the zero of the scale.
+# **The floor.** Moments estimated from samples are off, so even *real against real* has a distance above 0. We split
+# MNIST's test set at random into halves of 5,000: one half is the reference, $n$ images of the other half are the
+# "generator". Their mean distance over several splits is the **floor** at this $n$, the zero of the scale.
 #
-# **The features.** Today two kinds: the first 32 principal components of the pixels (a *linear* map), and the 64 hidden units of a small digit classifier trained in a few seconds below. The candidates are those of the opening picture and one more, the Gaussian without clipping to $[0,1]$.
+# **The features.** Today two kinds: the first 32 principal components of the pixels (a *linear* map), and the 64
+# hidden units of a small digit classifier trained in a few seconds below. The candidates are those of the opening
+# picture and one more, the Gaussian without clipping to $[0,1]$.
 #
-# **Predict** three things: how the floor changes when $n$ grows tenfold; which candidate is worst; and whether the source without 7, 8 and 9, which your eye could not tell from A, is noticed.
+# **Predict** three things: how the floor changes when $n$ grows tenfold; which candidate is worst; and whether the
+# source without 7, 8 and 9, which your eye could not tell from A, is noticed.
 
 # %%
 torch.manual_seed(0)
 directions = torch.linalg.eigh(train.T.cov()).eigenvectors[:, -32:]  # (784, 32), the largest eigenvalues come last
 net = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
-cu.fit(
-    net, lambda model, x, y: F.cross_entropy(model(x), y), cu.Batches(mnist.train, 128, labels=True), steps=800, lr=2e-3
-)
-net = net.cpu().eval().requires_grad_(False)
-features = {"32 principal components": lambda x: (x - train.mean(0)) @ directions, "64 classifier features": net[:3]}
+batches = cu.Batches(mnist.train, 128, labels=True)
+cu.fit(net, lambda model, x, y: F.cross_entropy(model(x), y), batches, steps=800, lr=2e-3)
+net = net.cpu().requires_grad_(False)
+features = {"components": lambda x: (x - train.mean(0)) @ directions, "classifier": net[:3]}
 gaussian = one_gaussian(train, 5_000)
 sources = {
     "training images": mnist.train.sample(5_000, seed=7).flat(),
@@ -845,7 +907,6 @@ sources = {
     "independent pixels": independent_pixels(train, 5_000),
 }
 
-
 # %%
 def moments(x):
     """Mean (d,) and covariance (d, d) of rows x (n, d), in float64."""
@@ -853,7 +914,7 @@ def moments(x):
 
 
 def measure(real, drawn, sizes, repeats):
-    """Distances (repeats, len(sizes)) for each source in `drawn` and for real halves ("floor"); all are features (N, d)."""
+    """Distances (repeats, len(sizes)) of each source in `drawn` and of real halves, "floor"; all are features (N, d)."""
     half = len(real) // 2
     result = {name: torch.zeros(repeats, len(sizes)) for name in ["floor", *drawn]}
     for r in range(repeats):
@@ -866,62 +927,82 @@ def measure(real, drawn, sizes, repeats):
     return result
 
 
-sizes = cu.budget((100, 200, 500, 1000, 2000, 5000), (100, 500))
-real = mnist.test.flat()
-measured = {
-    kind: measure(feature(real), {name: feature(x) for name, x in sources.items()}, sizes, cu.budget(20, 2))
-    for kind, feature in features.items()
-}
+sizes, real, measured = cu.budget((100, 200, 500, 1000, 2000, 5000), (100, 5000)), mnist.test.flat(), {}
+for kind, feature in features.items():
+    drawn = {name: feature(x) for name, x in sources.items()}
+    measured[kind] = measure(feature(real), drawn, sizes, repeats=cu.budget(20, 2))
 
 # %% slideshow={"slide_type": "slide"}
 fig, axes = plt.subplots(1, 2, figsize=(12, 4.8))
+titles = ("32 principal components:\nthe Gaussian passes for real", "64 classifier features:\nthe Gaussian is found out")
 colours = dict(zip(["floor", *sources], ["#000000", *cu.plots.PALETTE], strict=False))
-for ax, (kind, result) in zip(axes, measured.items(), strict=True):
-    for name, distances in result.items():
-        cu.plots.band(
-            sizes, distances, ax, label="real halves: the floor" if name == "floor" else name, color=colours[name]
-        )
+for ax, result, title in zip(axes, measured.values(), titles, strict=True):
+    for name, colour in colours.items():
+        cu.plots.band(sizes, result[name], ax, label="real halves: the floor" if name == "floor" else name, color=colour)
     ax.get_legend().remove()
-    ax.set(xscale="log", yscale="log", xlabel="n, number of samples", ylabel="Fréchet distance, feature units²")
-    ax.set_title(kind)
+    ax.set(xscale="log", yscale="log", xlabel="n, number of samples", ylabel="Fréchet distance, feature units²", title=title)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-cu.show(fig, "Fréchet distance against the number of samples in two kinds of features, mean ± std over random halves of the test set. The floor falls like 1/n. "
-        "The one Gaussian lies on the training images in linear features and well above them in a classifier's.")  # fmt: skip
-last = {kind: {name: float(d[:, -1].mean()) for name, d in result.items()} for kind, result in measured.items()}
-cu.table([[name, *(v for kind in measured for v in (last[kind][name], last[kind][name] / last[kind]["floor"]))] for name in colours],
-         ["source", "distance, components", "ratio to floor", "distance, classifier", "ratio to floor"],
-         f"Fréchet distances at n = {sizes[-1]:,} and as multiples of the floor.")  # fmt: skip
+cu.show(fig, "Fréchet distance against the number of samples in two kinds of features, mean ± std over random halves "
+        "of the test set. The floor falls like 1/n. One Gaussian lies on the training images in the left panel, "
+        "far above in the right.")
+mean = {kind: {name: d.mean(0) for name, d in result.items()} for kind, result in measured.items()}
+rows = []
+for name in colours:
+    ratios = [mean[kind][name][j] / mean[kind]["floor"][j] for kind in features for j in (0, -1)]
+    rows.append([name, mean["components"][name][-1], *ratios[:2], mean["classifier"][name][-1], *ratios[2:]])
+columns = [f"{kind}, {what}" for kind in features for what in (f"n = {sizes[-1]:,}", "× floor at n = 100", f"× floor at n = {sizes[-1]:,}")]
+cu.table(rows, ["source", *columns], "Fréchet distances at the largest n, and as multiples of the floor at two n.", digits=2)
 
 # %% [markdown]
-# Read it from the bottom. **The floor** falls tenfold for ten times the samples, until the reference half's own 5,000 begin to count. So a distance alone means nothing: 3.0 in linear features is perfect at $n=100$ and bad at $n=5{,}000$. Hence the rule of this course: a distance always stands beside the floor *at the same $n$*.
+# Read it from the bottom. **The floor** falls tenfold for ten times the samples, until the reference half's own 5,000
+# begin to count. So a distance alone means nothing: 3.0 in linear features is perfect at $n=100$ and bad at
+# $n=5{,}000$. Hence the rule of this course: a distance always stands beside the floor *at the same $n$*.
 #
-# **The missing classes**, invisible to the eye, lie several times above the floor at large $n$; at $n=100$ they drown in it. A ruler's resolution is bought with samples. **Training images** are a surprise: at $n=5{,}000$ they come out at about twice the floor, in both kinds of features. They are perfectly real, but MNIST's training and test digits
-# were written by different people, and at this resolution the ruler sees that. (No generator trained on them should be expected to do better.) At $n=500$ the same images look like the floor: a ratio also needs its $n$.
+# **The missing classes**, invisible to the eye, lie several times above the floor at large $n$; at $n=100$ they drown
+# in it. A ruler's resolution is bought with samples. **Training images** are a surprise: at $n=5{,}000$ they come out
+# at about twice the floor, in both kinds of features. They are perfectly real, but MNIST's training and test digits
+# were written by different people, and at this resolution the ruler sees that. (No generator trained on them should
+# be expected to do better.) At $n=500$ the same images look like the floor: a ratio also needs its $n$.
 #
-# **The Gaussian** is the lesson. In linear features it scores like real digits although row B is no digit at all: it was *built* to have their mean and covariance, a linear feature hands these through, and (A10) looks at nothing else. The ruler is fooled completely. Non-linear features mix higher moments into mean and covariance: there the
-# same samples are several times further away than real ones. Clipping to $[0,1]$, which any image file does, already breaks the match.
+# **The Gaussian** is the lesson. In linear features it scores like real digits although row B is no digit at all: it
+# was *built* to have their mean and covariance, a linear feature hands these through, and (A10) looks at nothing
+# else. The ruler is fooled completely. Non-linear features mix higher moments into mean and covariance: there the
+# same samples are several times further away than real ones. Clipping to $[0,1]$, which any image file does, already
+# breaks the match.
 #
-# **The course's ruler** is this one with better features: the last hidden layer of a convolutional digit classifier (`cu.metrics.features`), fixed before any generator is trained, used from lesson 03 on; `cu.metrics.quality` prints distance, floor and ratio together. It is still a ruler with two moments and one set of features: lesson 07 fools it on purpose.
+# **The course's ruler** is this one with better features: the last hidden layer of a convolutional digit classifier
+# (`cu.metrics.features`), fixed before any generator is trained, used from lesson 03 on; `cu.metrics.quality` prints
+# distance, floor and ratio together. It is still a ruler with two moments and one set of features: lesson 07 fools it
+# on purpose.
 #
 # ### deeper: the height of the floor, computed
-# Where does the floor come from? Let $\hat\mu,\hat\Sigma$ be estimated from $n$ samples and compare with the truth. The mean contributes $E\lVert\hat\mu-\mu\rVert^2=\operatorname{tr}\Sigma/n$. For the covariance write $\hat\Sigma=\Sigma+E$ in the basis where $\Sigma=\operatorname{diag}(\lambda_i)$ and expand the root
-# $(\Sigma^{1/2}(\Sigma+E)\Sigma^{1/2})^{1/2}=\Sigma+X_1+X_2+\dots$; its square is $\Sigma^2+\Sigma^{1/2}E\,\Sigma^{1/2}$. First order: $\Sigma X_1+X_1\Sigma=\Sigma^{1/2}E\,\Sigma^{1/2}$, so
-# $(X_1)_{ij}=\frac{\sqrt{\lambda_i\lambda_j}}{\lambda_i+\lambda_j}E_{ij}$, and $\operatorname{tr}X_1=\frac12\operatorname{tr}E$ cancels in (A10). Second order: $\Sigma X_2+X_2\Sigma=-X_1^2$, so $(X_2)_{ii}=-\frac1{2\lambda_i}\sum_j(X_1)_{ij}^2$; averaging the sum over $(i,j)$ with $(j,i)$,
-# $-2\operatorname{tr}X_2=\sum_{ij}\frac12\bigl(\frac1{\lambda_i}+\frac1{\lambda_j}\bigr)\frac{\lambda_i\lambda_jE_{ij}^2}{(\lambda_i+\lambda_j)^2}=\frac12\sum_{ij}\frac{E_{ij}^2}{\lambda_i+\lambda_j}$. For Gaussian samples $E[E_{ij}^2]=\lambda_i\lambda_j(1+\delta_{ij})/n$. The reference half, $N$ samples, adds the same with $1/N$:
+# Where does the floor come from? Let $\hat\mu,\hat\Sigma$ be estimated from $n$ samples and compare with the truth.
+# The mean contributes $E\lVert\hat\mu-\mu\rVert^2=\operatorname{tr}\Sigma/n$. For the covariance write
+# $\hat\Sigma=\Sigma+E$ in the basis where $\Sigma=\operatorname{diag}(\lambda_i)$ and expand the root
+# $(\Sigma^{1/2}(\Sigma+E)\Sigma^{1/2})^{1/2}=\Sigma+X_1+X_2+\dots$; its square is
+# $\Sigma^2+\Sigma^{1/2}E\,\Sigma^{1/2}$. First order: $\Sigma X_1+X_1\Sigma=\Sigma^{1/2}E\,\Sigma^{1/2}$, so
+# $(X_1)_{ij}=\frac{\sqrt{\lambda_i\lambda_j}}{\lambda_i+\lambda_j}E_{ij}$, and
+# $\operatorname{tr}X_1=\frac12\operatorname{tr}E$ cancels in (A10). Second order: $\Sigma X_2+X_2\Sigma=-X_1^2$, so
+# $(X_2)_{ii}=-\frac1{2\lambda_i}\sum_j(X_1)_{ij}^2$; averaging the sum over $(i,j)$ with $(j,i)$,
+# $-2\operatorname{tr}X_2=\sum_{ij}\frac12\bigl(\frac1{\lambda_i}+\frac1{\lambda_j}\bigr)\frac{\lambda_i\lambda_jE_{ij}^2}{(\lambda_i+\lambda_j)^2}=\frac12\sum_{ij}\frac{E_{ij}^2}{\lambda_i+\lambda_j}$.
+# For Gaussian samples $E[E_{ij}^2]=\lambda_i\lambda_j(1+\delta_{ij})/n$. The reference half, $N$ samples, adds the
+# same with $1/N$:
 #
 # $$\text{floor}(n)\approx\Bigl(\frac1n+\frac1N\Bigr)\Bigl[\sum_i\lambda_i+\frac12\sum_{ij}\frac{\lambda_i\lambda_j(1+\delta_{ij})}{\lambda_i+\lambda_j}\Bigr]. \tag{A11}$$
 
 # %%
-cov = moments(features["32 principal components"](real))[1]
-values = torch.linalg.eigvalsh(cov)
+values = torch.linalg.eigvalsh(moments(features["components"](real))[1])
 pairs = values[:, None] * values / (values[:, None] + values)  # (32, 32), a broadcast (Card 1)
 constant = values.sum() + 0.5 * (pairs.sum() + pairs.trace())
-floor = measured["32 principal components"]["floor"].mean(0)
-cu.table([[n, float(f), float(constant * (1 / n + 1 / 5_000)), float(values.sum() * (1 / n + 1 / 5_000))] for n, f in zip(sizes, floor, strict=True)],
-         ["n", "measured floor", "equation (A11)", "of which the mean"], "Floor in 32 principal components.")  # fmt: skip
+rows = []
+for n, floor in zip(sizes, measured["components"]["floor"].mean(0), strict=True):
+    rows.append([n, floor, constant * (1 / n + 1 / 5_000), values.sum() * (1 / n + 1 / 5_000)])
+cu.table(rows, ["n", "measured floor", "equation (A11)", "of which the mean"], "Floor in 32 principal components.")
 
 # %% [markdown]
-# A formula for Gaussian samples predicts the floor of real digits to a few per cent. Most of it comes from the covariance: $d(d+1)/2=528$ numbers are estimated from $n$ samples, and only 32 for the mean. With 2,048 features, as in the FID of papers, there are two million: that is why a FID is quoted for 50,000 samples.
+# A formula for Gaussian samples predicts the floor of real digits to a few per cent. Most of it comes from the
+# covariance: $d(d+1)/2=528$ numbers are estimated from $n$ samples, and only 32 for the mean. With 2,048 features, as
+# in the FID of papers, there are two million: that is why a FID is quoted for 50,000 samples.
 
 # %% [markdown]
 # ## Seven questions
@@ -929,22 +1010,22 @@ cu.table([[n, float(f), float(constant * (1 / n + 1 / 5_000)), float(values.sum(
 
 # %%
 questions = [
-    dict(text="1 · x is (32, 10), y is (32,). What is the shape of x - y?", options=["(32, 10)", "(10, 32)", "an error", "(32, 32)"],
-         answer=2, why="Aligned at the right, 10 meets 32. y[:, None] is what was meant."),
-    dict(text="2 · Gradient descent on 4·θ² with step size 0.3:", options=["converges", "diverges", "stays at a constant |θ|"],
-         answer=1, why="The gradient is 8θ, the map multiplies by 1 − 0.3·8 = −1.4."),
-    dict(text="3 · log-sum-exp of K equal logits a is", options=["a", "K·a", "a + log K"], answer=2, why="log(K·exp(a)) = a + log K."),
-    dict(text="4 · With ρ = 0.6 and unit variances, seeing x₁ leaves x₂ a standard deviation of", options=["0.8", "0.6", "0.64", "0.4"],
-         answer=0, why="√(1 − 0.36) = 0.8, wherever x₁ is."),
-    dict(text="5 · Data sometimes show a symbol to which the model gives probability 0. KL(data ‖ model) is",
-         options=["0", "large but finite", "infinite"], answer=2, why="p·log(p/0): an impossible event has happened."),
-    dict(text="6 · A transposed convolution, kernel 4, stride 2, padding 1, on 7 × 7 cells gives", options=["13 × 13", "14 × 14", "16 × 16"],
-         answer=1, why="(7 − 1)·2 + 4 − 2 = 14."),
-    dict(text="7 · A generator has a Fréchet distance of 2.1 at n = 1,000. Is that good?",
-         options=["yes", "no", "it depends on the floor at n = 1,000 and on the features"],
-         answer=2, why="Same n, same features, and the real-against-real value beside it."),
+    ("1 · x is (32, 10), y is (32,). What is x - y?", ["(32, 10)", "(10, 32)", "an error", "(32, 32)"], 2,
+     "Aligned at the right, 10 meets 32. y[:, None] was meant."),
+    ("2 · Gradient descent on 4·θ² with step size 0.3", ["converges", "diverges", "keeps |θ| constant"], 1,
+     "The gradient is 8θ: a step multiplies by 1 − 0.3·8 = −1.4."),
+    ("3 · The log-sum-exp of K equal logits a is", ["a", "K·a", "a + log K"], 2, "log(K·exp(a)) = a + log K."),
+    ("4 · ρ = 0.6, unit variances. Once x₁ is seen, x₂ has a standard deviation of", ["0.8", "0.6", "0.64", "0.4"], 0,
+     "√(1 − 0.36) = 0.8, wherever x₁ is."),
+    ("5 · Data sometimes show what the model gives probability 0. KL(data ‖ model) is", ["0", "large", "infinite"], 2,
+     "p·log(p/0): an impossible event has happened."),
+    ("6 · A transposed convolution, kernel 4, stride 2, padding 1, turns 7 × 7 cells into", ["13 × 13", "14 × 14", "16 × 16"],
+     1, "(7 − 1)·2 + 4 − 2 = 14."),
+    ("7 · A generator has a Fréchet distance of 2.1 at n = 1,000. Is that good?", ["yes", "no", "one cannot say"], 2,
+     "Not without the features and the real-against-real value at the same n."),
 ]  # fmt: skip
-cu.quiz(questions, "Seven questions, one for each card.")
+keys = ("text", "options", "answer", "why")
+cu.quiz([dict(zip(keys, question, strict=True)) for question in questions], "Seven questions, one for each card.")
 
 # %% [markdown]
 # ## Recap
@@ -959,8 +1040,12 @@ cu.quiz(questions, "Seven questions, one for each card.")
 # | 6 | 31 pixels seen by four strided layers | checkerboards, and not only with kernels that the stride does not divide |
 # | 7 | a floor that falls like $1/n$, predicted by (A11) | one Gaussian fools any ruler with linear features |
 #
-# **References.** T. M. Cover and J. A. Thomas, *Elements of Information Theory*, 2nd ed., 2006 (Card 5). A. G. Baydin et al., *Automatic differentiation in machine learning: a survey*, 2018 (Card 2). A. Odena, V. Dumoulin and C. Olah,
-# *Deconvolution and checkerboard artifacts*, 2016, and W. Shi et al., *Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural network*, 2016 (Card 6). D. C. Dowson and B. V. Landau, *The Fréchet distance between multivariate normal
-# distributions*, 1982, and M. Heusel et al., *GANs trained by a two time-scale update rule converge to a local Nash equilibrium*, 2017 (Card 7).
+# **References.** T. M. Cover and J. A. Thomas, *Elements of Information Theory*, 2nd ed., 2006 (Card 5). A. G. Baydin
+# et al., *Automatic differentiation in machine learning: a survey*, 2018 (Card 2). A. Odena, V. Dumoulin and C. Olah,
+# *Deconvolution and checkerboard artifacts*, 2016, and W. Shi et al., *Real-time single image and video
+# super-resolution using an efficient sub-pixel convolutional neural network*, 2016 (Card 6). D. C. Dowson and B. V.
+# Landau, *The Fréchet distance between multivariate normal distributions*, 1982, and M. Heusel et al., *GANs trained
+# by a two time-scale update rule converge to a local Nash equilibrium*, 2017 (Card 7).
 #
-# **Back to your lesson.** What all seven cards leave open is row B: a model that has every pairwise dependence right and still draws no digit. Lesson 02 gives it hidden causes.
+# **Back to your lesson.** What all seven cards leave open is row B: a model that has every pairwise dependence right
+# and still draws no digit. Lesson 02 gives it hidden causes.

@@ -1,4 +1,4 @@
-"""Every exercise three ways: the stub says "not attempted", the solution passes, each wrong answer gets its own hint."""
+"""Every exercise three ways: the stub is "not attempted", the solution passes, each wrong answer gets its own hint."""
 
 import importlib
 import re

@@ -95,6 +95,7 @@ def test_a_grid_of_100_costs_a_tenth_of_100_axes():
     def grid():
         return plots.image_grid(DIGITS).figure
 
+    @plt.rc_context(plt.rcParamsDefault | {"backend": "Agg"})  # ours would cost the naive way its layout as well
     def naive():
         fig, axes = plt.subplots(10, 10, figsize=(6, 6))
         for ax, image in zip(axes.flat, DIGITS, strict=True):
@@ -110,8 +111,8 @@ def test_a_grid_of_100_costs_a_tenth_of_100_axes():
         return time.perf_counter() - start
 
     seconds(grid)
-    ours = [seconds(grid) for _ in range(3)]
-    theirs = [seconds(naive) for _ in range(2)]
+    ours = [seconds(grid) for _ in range(5)]
+    theirs = [seconds(naive) for _ in range(3)]
     assert min(ours) / min(theirs) <= 0.1
 
 

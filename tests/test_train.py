@@ -49,13 +49,13 @@ def test_fit_is_the_loop_that_one_writes_by_hand():
 def test_clipping_schedule_and_weight_decay_reach_the_optimiser():
     seen = []
 
+    def note(opt, *_):
+        (group,) = opt.param_groups
+        seen.append((group["lr"], torch.stack([p.grad.norm() for p in group["params"]]).norm().item()))
+
     def spy(params):
         opt = torch.optim.SGD(params, lr=1.0)
-        opt.register_step_pre_hook(
-            lambda o, *_: seen.append(
-                (o.param_groups[0]["lr"], torch.stack([p.grad.norm() for p in o.param_groups[0]["params"]]).norm().item())
-            )
-        )
+        opt.register_step_pre_hook(note)
         return opt
 
     cu.fit(mlp(), plain_loss, points(), steps=10, optimiser=spy, clip=1e-3, schedule="cosine")
@@ -86,7 +86,7 @@ def test_ema_follows_its_closed_form_with_buffers_averaged_and_integers_copied()
         path.append(weights(model))
         average.update()
     decays = [min(decay, (1 + t) / (10 + t)) for t in range(steps)]
-    assert decays[0] == 0.1 and decays[-1] < decay or decay in decays  # both branches of the minimum matter below
+    assert decays[0] < decays[-1] < decay  # the warm-up; the other side of the minimum has its own test
     for key, first in start.items():
         kept = average.module.state_dict()[key]
         if not first.is_floating_point():
@@ -97,7 +97,7 @@ def test_ema_follows_its_closed_form_with_buffers_averaged_and_integers_copied()
         for t in range(steps):
             expected = expected + tails[t + 1] * (1 - decays[t]) * path[t][key].double()
         torch.testing.assert_close(kept.double(), expected, rtol=0, atol=1e-6)
-    assert "running_mean" in "".join(start) and not any(p.requires_grad for p in average.module.parameters())
+    assert "1.running_mean" in start and not any(p.requires_grad for p in average.module.parameters())
     with pytest.raises(ValueError, match="0.999"):
         EMA(model, 1.0)
 
@@ -131,7 +131,6 @@ def test_previews_change_neither_history_nor_weights_nor_modes():
         return torch.rand(4, 28, 28)
 
     watched, alone = mlp(), mlp()
-    watched[3].training = True
     a = cu.fit(watched, noisy_loss, points(), steps=20, log_every=2, preview=preview, ema=0.9)
     b = cu.fit(alone, noisy_loss, points(), steps=20, log_every=2, ema=0.9)
     assert same(watched, alone) and same(a.ema, b.ema)
@@ -183,12 +182,8 @@ def test_a_loss_that_is_not_finite_restores_the_weights_of_the_last_log_point(st
 
 
 def test_weights_that_are_not_finite_are_noticed_although_the_loss_still_is():
-    model = mlp()
-
-    def explode(model, x):
-        return noisy_loss(model, x)["loss"] + (float("inf") * model[0].bias.sum() if bool(counter.append(1)) else 0)
-
-    counter, opt = [], torch.optim.SGD(model.parameters(), lr=0.1)
+    model, counter = mlp(), []
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
 
     def step(x):
         loss = noisy_loss(model, x)["loss"]

@@ -8,14 +8,15 @@ from course_utils.checks.machinery import call, exercise, expect, expect_close, 
 
 @exercise(
     "01.posterior",
-    verified="rows sum to 1; agrees with Bayes' rule on small numbers; uses the prior; survives log-likelihoods of −1,000",
+    verified="rows sum to 1; agrees with Bayes' rule on small numbers and uses the prior; survives log-likelihoods of "
+    "−1,000",
 )
 def posterior(fn):
     likelihood = torch.tensor([[0.2, 0.1, 0.4], [0.05, 0.5, 0.3], [0.3, 0.3, 0.3], [0.9, 0.1, 0.2]])
     prior = torch.tensor([0.5, 0.2, 0.3])
     out = call(fn, likelihood.log(), prior)
     expect_shape(out, (4, 3), "one probability per example (row) and class (column).")
-    expect((out >= -1e-6).all(), "probabilities are not negative: did you return log-probabilities? Take exp at the end.")
+    expect((out >= -1e-6).all(), "probabilities are not negative: did you return log-probabilities? Take exp last.")
     columns = out.sum(0)
     rows_fail = not torch.allclose(out.sum(1), torch.ones(4), atol=1e-5)
     expect(
@@ -125,7 +126,8 @@ def log_marginal(fn):
         "changing the hidden pixels changes your answer: it must not look at them. Index with x[:, seen].",
     )
     block = MultivariateNormal(mean[seen], cov[seen][:, seen])
-    expect_close(out, block.log_prob(x[:, seen]), "the visible pixels are N(μ_v, W_v W_vᵀ + σ²I): drop rows of μ and of W.")
+    hint = "the visible pixels are N(μ_v, W_v W_vᵀ + σ²I): drop the hidden rows of μ and of W."
+    expect_close(out, block.log_prob(x[:, seen]), hint)
     _integrates(fn, joint, x, mean, W, sigma2)
 
 
@@ -172,7 +174,8 @@ def naive_bayes_theta(fn):
     expect_close(raw, counts / n, "with α = 0 each entry is the fraction of the class's images with ink there.")
     expect(
         not torch.allclose(out, counts / n),
-        "α has no effect: without smoothing a pixel that was never inked gets θ = 0, and one stray dot rules a class out.",
+        "α has no effect: without smoothing a pixel that was never inked gets θ = 0, and one stray dot rules out a "
+        "class.",
     )
     expect(
         not torch.allclose(out, (counts + 1) / n) and not (out >= 1).any(),
@@ -184,9 +187,10 @@ def naive_bayes_theta(fn):
     )
     expect(
         not torch.allclose(out, (counts + 1) / (n + 3)),
-        "the denominator holds α × (number of pixels): that is for words in a document. A pixel has two values: n_k + 2α.",
+        "the denominator holds α × (number of pixels): that is for words in a document. A pixel has two values, so "
+        "n_k + 2α.",
     )
-    expect_close(out, (counts + 1) / (n + 2), "eq. (9): (ink counts + α) / (n_k + 2α).")
+    expect_close(out, (counts + 1) / (n + 2), "eq. (10): (ink counts + α) / (n_k + 2α).")
     empty = call(fn, torch.zeros(2, 3), torch.tensor([0, 2]), 0.5, 3)
     expect_shape(empty, (3, 3), "a class without any image needs its row too: use the argument `classes`.")
-    expect(((empty > 0) & (empty < 1)).all(), "with α > 0 every entry lies strictly between 0 and 1, even without data.")
+    expect(((empty > 0) & (empty < 1)).all(), "with α > 0 every entry lies between 0 and 1, even without data.")

@@ -1,7 +1,7 @@
 """Measure every lesson and write the table of the README: `python tasks.py bench`.
 
-Live minutes are those that the builder measured when it executed the notebook; quick seconds are measured here, as the wall
-time of the lesson as a plain script in the quick profile, import included.
+Live minutes are those that the builder measured when it executed the notebook; quick seconds are measured here, as the
+wall time of the lesson as a plain script in the quick profile, import included.
 """
 
 import os
@@ -32,7 +32,8 @@ def row(source) -> str:
     live = book.metadata.course.measured.live_seconds / 60
     link = f"[{title}](notebooks/{source.stem}.ipynb)"
     exercises, seconds = len(checks.exercises(number)), quick_seconds(source)
-    return f"| {number} | {link} | {exercises} | {live:.1f} min | {seconds:.0f} s | [run sheet](teaching/{source.stem}.md) |"
+    sheet = f"[run sheet](teaching/{source.stem}.md)"
+    return f"| {number} | {link} | {exercises} | {live:.1f} min | {seconds:.0f} s | {sheet} |"
 
 
 def main() -> None:
