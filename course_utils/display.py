@@ -108,15 +108,17 @@ def palette_png(image: Image.Image, colours: int = 256, dpi: float = DPI) -> byt
 
 def _rendered(fig, dpi: float) -> Image.Image:
     """A figure as an image: grey ("L", exact and quick to write) where it has no colour, otherwise RGB."""
-    buffer = io.BytesIO()
-    before = fig.dpi
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    dpi_before, canvas_before = fig.dpi, fig.canvas
     try:
         fig.dpi = dpi
-        fig.savefig(buffer, format="raw", dpi=dpi, facecolor="white")
-        size = tuple(int(side) for side in fig.bbox.size)
+        # The renderer itself says how many pixels it drew: rounding the figure's inches can be off by one.
+        pixels, size = FigureCanvasAgg(fig).print_to_buffer()
     finally:
-        fig.dpi = before
-    image = Image.frombuffer("RGBA", size, buffer.getvalue(), "raw", "RGBA", 0, 1).convert("RGB")
+        fig.set_canvas(canvas_before)
+        fig.dpi = dpi_before
+    image = Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", 0, 1).convert("RGB")
     red, green, blue = image.split()
     return red if red.tobytes() == green.tobytes() == blue.tobytes() else image
 

@@ -75,7 +75,10 @@ class Progress:
             return
         from IPython.display import display
 
-        self.image = ipywidgets.Image(value=picture, format="png", width=WIDTH)
+        from course_utils.display import metadata
+
+        width = metadata(picture, self.title)["image/png"]["width"]
+        self.image = ipywidgets.Image(value=picture, format="png", width=width)
         self.handle = display(self.image, display_id=True)
 
     def _show(self, picture: bytes, step: int) -> None:
@@ -105,14 +108,12 @@ class Progress:
         axes = fig.subplots(1, 2, width_ratios=(2, 1)) if wide else [fig.subplots()]
         keys = [k for k in self.history.keys() if np.isfinite(self.history[k]).any()]  # noqa: SIM118
         plots.curves(self.history, keys, ax=axes[0])
-        axes[0].set_title(f"{self.title}: {self.history.steps[-1]:,} of {self.history.total:,} steps")
+        done, total = self.history.steps[-1], self.history.total
+        axes[0].set_title(f"{self.title}: {done:,} {'steps' if done == total else f'of {total:,} steps'}")
         if wide:
             axes[1].imshow(self.preview, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes[1].set_axis_off()
         return plots.png(fig)
-
-
-WIDTH = 700
 
 
 def as_picture(shown) -> np.ndarray | None:

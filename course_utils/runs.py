@@ -110,7 +110,9 @@ def save_run(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     distributed.wait_for_all()
-    return load(name, own=True) if runtime.rank() == 0 else Run(name, folder / name, card, own=True)
+    if runtime.rank() != 0:
+        return load(name, own=True)
+    return Run(name, folder / name, card, own=folder != _folder(False))
 
 
 def _write(folder: Path, card: dict, named: dict, arrays: dict) -> None:
@@ -178,6 +180,7 @@ def load(name: str, own: bool = False) -> Run:
         raise RuntimeError(
             f"The card of run {name!r} cannot be read ({error!r}): restore the file or train again."
         ) from None
+    own = own and folder != _folder(False)  # in the full profile one's own runs are those that ship
     if not own:
         USED.add(name)
     return Run(name, path, card, own)

@@ -92,7 +92,7 @@ class Session:
         if asked:
             self._stopped_by_hand(step)
         elif late and step < total:
-            self.history.stopped = f"the cap minutes={self.minutes:g} struck after {step:,} of {total:,} steps"
+            self.history.stopped = f"the cap minutes={self.minutes} struck after {step:,} of {total:,} steps"
         else:
             self._preview(step)
             with self.interrupts.allowed():

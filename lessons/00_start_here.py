@@ -35,8 +35,8 @@ for run in learning[:1]:
 #
 # **At which epoch would you first have said "handwriting"?** At epoch 0 every image is the same grey. After one pass
 # over the data there are soft strokes, after ten most images are some digit, and between epochs 100 and 200 one has
-# to search for a change. Nobody told the network what a digit is, and it does not store its examples: the 36 images
-# are new. The last section trains it before your eyes.
+# to search for a change. Nobody told the network what a digit is, and nothing here was copied: each image is a random
+# code, decoded. The last section trains the network before your eyes.
 #
 # That network is one family among several. In the next figure each row comes from another source: one row is
 # handwriting that no model has seen, the others are made by models of this course. **Rank the rows from worst to best
@@ -95,7 +95,7 @@ milestones = [
 ]
 fig, ax = plt.subplots(figsize=(10, 4.6))
 for i, (year, side, name, words) in enumerate(milestones):
-    colour, below = cu.plots.PALETTE["diffusion" in name], i not in (2, 5)
+    colour, below = cu.plots.PALETTE["diffusion" in name], i not in (1, 2, 5)
     ax.plot(year, side, "o", color=colour, ms=9)
     ax.annotate(f"{name}\n{words}", (year, side), (0, -12 if below else 12), textcoords="offset points", ha="center",
                 va="top" if below else "bottom", fontsize=10, color=colour)  # fmt: skip
@@ -679,6 +679,15 @@ for name, make in methods.items():
     rows.append([name, len(set(found[0])), np.mean(rand), np.std(rand)])
 cu.table(rows, ["method", "groups", "adjusted Rand index, mean", "standard deviation over seeds"])
 
+# %% [markdown]
+# The mixture beats k-means on every seed (0.75 to 0.88 against 0.65 to 0.67), although the seed decides which
+# clusters it finds; spectral clustering is nearly as good, and steady. Mean shift settles the number of groups by its
+# bandwidth: 25 here, six at 1.8, a single one at 2.0.
+#
+# *Dimension reduction* asks for few numbers instead of groups. PCA keeps the directions of largest variance, factor
+# analysis keeps what pixels share and leaves each its own noise, t-SNE keeps neighbours together. **How many of ten
+# digits can be named from just two numbers?**
+
 # %%
 from sklearn import manifold, neighbors
 
@@ -699,20 +708,17 @@ for ax, (name, code) in zip(axes, codes.items()):
 cu.show(fig, "1,797 digits in two dimensions by three methods, coloured by class. The percentage: digits recognised from these two "
         "numbers alone by their five nearest neighbours.")  # fmt: skip
 
-# %% [markdown]
-# The mixture beats k-means on every seed (0.75 to 0.88 against 0.65 to 0.67), although the seed decides which
-# clusters it finds; spectral clustering is nearly as good and steady. Mean shift settles the number of groups by its
-# bandwidth: 25 here, six at 1.8, a single one at 2.0. *Dimension reduction* asks for few numbers instead of groups.
-# PCA keeps the directions of largest variance, factor analysis keeps what pixels share and gives each its own noise,
-# t-SNE keeps neighbours together: from its two numbers almost all digits can be told apart, but it offers no way back
-# from a point to an image, and none to a new image's point. For a generative model we want both ways: lesson 03.
 
 # %% [markdown]
+# Six in ten from two principal components, fewer than five from two factors, and nearly all from t-SNE. But t-SNE
+# offers no way back from a point to an image, and no place for a new image. A generative model wants both ways:
+# lesson 03.
+#
 # **Semi-supervised** learning: many images, few labels. A classifier learns from 50 labelled digits. Label spreading
 # gets the same 50 and 1,150 images without labels, and lets labels flow to near neighbours. *Active* learning changes
-# the rules: no unlabelled images are used, but the learner may choose the 50 it wants labelled, five at a time,
-# always those it is least sure of. **Which helps more: knowing what unlabelled digits look like, or choosing which
-# ones to ask for?**
+# the rules: the learner sees only labelled images, but may choose which 50 get labels, five at a time, always those
+# it is least sure of. **Which helps more: knowing what unlabelled digits look like, or choosing which ones to ask
+# for?**
 
 # %%
 from sklearn import semi_supervised
@@ -959,16 +965,12 @@ what = f"a small network after {epochs[-1]} epochs (lesson 00)"
 cu.save_run("00_replay", vae, what=what, history=history, replay=replay, lesson="00_start_here")
 
 # %%
-vae_batch = digits.test.sample(64, seed=0).float().to(device)
-parts = vae_loss(vae, vae_batch)
-assert torch.isclose(parts["loss"], parts["recon"] + parts["kl"]) and parts["kl"] >= 0
-fresh = show_codes().detach()
-shipped = [run.replay[0][-1] for run in learning if run.name == "00_replay"]
-fig, axes = plt.subplots(1, 1 + len(shipped), figsize=(5 * (1 + len(shipped)), 5), squeeze=False)
-cu.plots.image_grid(fresh, ax=axes[0, 0]).set_title(f"yours, {len(batches) * epochs[-1]:,} steps or fewer")
-for frame, ax in zip(shipped, axes[0, 1:]):
-    cu.plots.image_grid(frame, ax=ax).set_title("ours, epoch 200")
-cu.show(fig, "36 frozen codes decoded after the short training above, and by the shipped run of the same cell after 200 epochs.")
+yours36 = show_codes().detach()
+cu.restore("00_replay", vae)  # from here on the shipped weights: the same cell, 200 epochs
+fig, axes = plt.subplots(1, 2, figsize=(10, 5.2), layout="constrained")
+cu.plots.image_grid(yours36, ax=axes[0]).set_title(f"trained here: {history.steps[-1]:,} steps")
+cu.plots.image_grid(show_codes(), ax=axes[1]).set_title("shipped: 200 epochs, 85,800 steps")
+cu.show(fig, "The same 36 codes decoded after the training above, and after the long run of the same cell that ships with the course.")
 
 # %% [markdown]
 # Two passes over the data give soft digits, a hundred times as many give firm ones. What is shown are the decoder's
@@ -1038,8 +1040,9 @@ trials = {
 cu.table([[name, len(answers), checked_test(answers, outputs)] for name, (answers, outputs) in trials.items()], ["system", "right answers", "verdict"])
 
 # %% [markdown]
-# The radar announces the storm on the hilltop, where it never goes. Forecasters noticed, and current rain models
-# draw. Outside a toy nobody can list all right answers; that is why lesson 07 needs a whole lesson to judge samples.
+# The radar announces the storm on the hilltop, where it never goes. Forecasters noticed: some newer rain models draw
+# (Ravuri et al., 2021). Outside a toy nobody can list all right answers; that is why lesson 07 needs a whole lesson
+# to judge samples.
 #
 # ## What you have seen
 #

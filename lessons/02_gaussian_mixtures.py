@@ -155,7 +155,7 @@ def draw_mixture(ax, x, params, resp=None):
     colours = "#888888" if resp is None else (resp @ RGB[: resp.shape[1]]).clamp(0, 1).numpy()
     cu.plots.scatter(x, ax=ax, c=colours, s=9)
     for k, (mean, cov) in enumerate(zip(*params[1:], strict=True)):
-        cu.plots.ellipse(mean, cov, ax, edgecolor=cu.plots.CLASS_COLOURS[k % 10])
+        cu.plots.ellipse(mean, cov + 1e-6 * torch.eye(2), ax, edgecolor=cu.plots.CLASS_COLOURS[k % 10])
     return ax
 
 
@@ -195,30 +195,31 @@ def kl_on_grid(a, b):
     return (torch.xlogy(a, a) - torch.xlogy(a, b.clamp(min=1e-300))).sum(-1) * step
 
 
-n_means, n_stds = cu.budget((121, 56), (31, 15))
-p = 0.6 * bell(grid, -2, 0.7) + 0.4 * bell(grid, 2, 0.7)
-mean_q = torch.linspace(-3, 3, n_means, dtype=torch.float64)
-std_q = torch.linspace(0.5, 3.25, n_stds, dtype=torch.float64)
-q = bell(grid, mean_q[:, None, None], std_q[:, None])  # (means, stds, G)
-m = 0.5 * (p + q)
-distances = {"forward KL(p ‖ q)": kl_on_grid(p, q), "reverse KL(q ‖ p)": kl_on_grid(q, p),
+def closest_gaussians(p):
+    """The Gaussian nearest to the density p (G,) by brute force: {distance: (density of q, mean, std, value)}."""
+    n_means, n_stds = cu.budget((91, 36), (31, 15))
+    means, stds = torch.linspace(-4.5, 4.5, n_means).double(), torch.linspace(0.5, 4, n_stds).double()
+    q = bell(grid, means[:, None, None], stds[:, None])  # (means, stds, G)
+    m = 0.5 * (p + q)
+    tried = {"forward KL(p ‖ q)": kl_on_grid(p, q), "reverse KL(q ‖ p)": kl_on_grid(q, p),
              "Jensen–Shannon": 0.5 * kl_on_grid(p, m) + 0.5 * kl_on_grid(q, m)}  # each (means, stds)  # fmt: skip
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
-left.fill_between(grid, p, color="#cccccc", label="p, two bumps")
+    best = {name: divmod(int(value.argmin()), n_stds) for name, value in tried.items()}
+    return {name: (q[i, j], float(means[i]), float(stds[j]), float(tried[name][i, j])) for name, (i, j) in best.items()}
+
+
+fig, axes = plt.subplots(1, 2, figsize=(11, 4.0), sharey=True)
 rows = []
-for name, value in distances.items():
-    i, j = divmod(int(value.argmin()), n_stds)
-    rows.append([name, float(mean_q[i]), float(std_q[j]), float(value.min())])
-    left.plot(grid, q[i, j], label=name)
-    right.plot(mean_q, value.min(1).values / value.min(1).values.max())
-left.set(xlabel="x", ylabel="density", xlim=(-6, 6), ylim=(0, 0.85))
-left.set_title("Forward covers, reverse seeks")
-left.legend(fontsize=10.5)
-right.set(xlabel="mean of q, its width chosen best", ylabel="distance / its largest value", ylim=(0, 1.05))
-right.set_title("Where each distance has its minima")
-cu.show(fig, "Left: two bumps and the one Gaussian that is closest in forward KL, reverse KL and Jensen–Shannon. Right: each distance against the mean of q, at the best width, scaled to its largest value.")
-cu.table(rows, ["distance", "mean of best q", "std of best q", "distance, nats"])
-print(f"mean and std of p itself: {(grid * p).sum() * step:.3f} and {((grid + 0.4) ** 2 * p).sum().mul(step).sqrt():.3f}; reverse on the left bump alone: log(1/0.6) = {math.log(1 / 0.6):.3f}")
+for ax, place in zip(axes, (2.0, 3.0), strict=True):
+    p = 0.6 * bell(grid, -place, 0.7) + 0.4 * bell(grid, place, 0.7)
+    ax.fill_between(grid, p, color="#cccccc", label="p, two bumps")
+    for (name, (q, mean, std, value)), dash in zip(closest_gaussians(p).items(), ("-", "-", "--"), strict=True):
+        ax.plot(grid, q, dash, label=name)
+        rows.append([f"±{place:g}", name, mean, std, value])
+    ax.set(xlabel="x", ylabel="density" if place == 2 else "", xlim=(-7, 7), ylim=(0, 0.85), title=f"Bumps at ±{place:g}")
+axes[1].legend(fontsize=11)
+cu.show(fig, "The one Gaussian closest to two bumps in forward KL, reverse KL and Jensen–Shannon divergence; left with the bumps at ±2, right at ±3.")
+cu.table(rows, ["bumps at", "distance", "mean of best q", "std of best q", "distance, nats"], digits=2)
+print(f"the mean and std of p: −0.40 and {math.sqrt(0.49 + 4 - 0.16):.2f} for bumps at ±2, −0.60 and {math.sqrt(0.49 + 9 - 0.36):.2f} at ±3; log(1/0.6) = {math.log(1 / 0.6):.2f}")
 
 # %% [markdown]
 # READ3
@@ -296,7 +297,7 @@ def em(x, params, steps, floor=0.0):
 
 # %% slideshow={"slide_type": "slide"}
 x = cu.pinwheel(1_000).double()
-path, values = em(x, start(x, 5, seed=SEED), steps=60)
+path, values = em(x, start(x, 5, seed=0), steps=60)
 falls = min(after - before for before, after in zip(values, values[1:], strict=False))
 assert falls >= -1e-9, "EM without a floor never falls"
 fig, axes = plt.subplots(1, 4, figsize=(13, 3.5), width_ratios=(1, 1, 1, 1.1))
@@ -329,14 +330,17 @@ for t in range(7):
         torch.testing.assert_close(elbo + kl, log_px, atol=1e-10, rtol=0)  # equation (5), for each point
         rows.append((half, float(log_px.mean()), float(elbo.mean()), float(kl.mean())))
 labels, log_p, elbo, gap = zip(*rows, strict=True)
-fig, ax = plt.subplots(figsize=(9, 4.2))
-ax.fill_between(range(len(rows)), elbo, log_p, color="#E69F00", alpha=0.3, label="KL(q ‖ posterior)")
-ax.plot(log_p, "o-", label="log p")
-ax.plot(elbo, "s--", label="ELBO(q, θ)")
-ax.set_xticks(range(len(rows)), labels)
-ax.set(xlabel="half step", ylabel="nats per point", title="E closes the gap, M lifts the floor")
-ax.legend(loc="lower right")
-cu.show(fig, "log p and the ELBO after each half step of EM: they touch after every E-step; after an M-step the ELBO has risen, log p at least as much, and a gap has opened.")
+fig, axes = plt.subplots(1, 2, figsize=(11.5, 4.0), width_ratios=(1.3, 1))
+for ax in axes:
+    ax.fill_between(range(len(rows)), elbo, log_p, color="#E69F00", alpha=0.3, label="KL(q ‖ posterior)")
+    ax.plot(log_p, "o-", label="log p")
+    ax.plot(elbo, "s--", label="ELBO(q, θ)")
+    ax.set_xticks(range(len(rows)), labels)
+    ax.set(xlabel="half step", ylabel="nats per point")
+axes[0].set_title("E closes the gap, M lifts both")
+axes[1].set(xlim=(8.5, 13.3), ylim=(log_p[8] - 0.07, log_p[13] + 0.03), title="The last steps, enlarged")
+axes[0].legend(loc="lower right", fontsize=11)
+cu.show(fig, "log p and the ELBO after each half step of EM (right: enlarged): they touch after every E-step; an M-step lifts the ELBO, log p at least as much, and opens a gap.")
 print(f"gap at the start {gap[0]:.3f}, after E {gap[1]:.1e}, after M {gap[2]:.4f}, and after the sixth M {gap[12]:.4f} nats")
 
 # %% [markdown]
@@ -373,7 +377,7 @@ cu.explore(draw_em, "Step through EM on the pinwheel: points in the mixed colour
 # A home-made algorithm needs a trusted witness. scikit-learn accepts our start (it wants inverse covariances) and the same number of steps, and must land in the same place.
 
 # %%
-params, steps = start(x, 5, seed=SEED), 60
+params, steps = start(x, 5, seed=0), 60
 witness = GaussianMixture(5, weights_init=params[0].numpy(), means_init=params[1].numpy(), reg_covar=0.0, tol=0.0,
                           precisions_init=torch.linalg.inv(params[2]).numpy(), max_iter=steps)  # fmt: skip
 with warnings.catch_warnings():  # it would warn that 60 steps do not reach tol = 0
@@ -450,47 +454,42 @@ print(f"spread over restarts at K = {by_fresh}: ± {scores[1].std(0)[sizes.index
 # **The likelihood has no maximum.** Put the mean of one component exactly on a data point $x_1$ and let its width $\sigma$ shrink, while another component covers everyone else. The point itself contributes
 # $\log\bigl(w_1(2\pi\sigma^2)^{-d/2}+\dots\bigr)\to+\infty$, and the other points lose at most a constant: their density stays above $w_2N(x;\mu_2,\Sigma_2)$. So "the" maximum likelihood estimate of a mixture does not exist; EM merely finds a *local* maximum, or falls into a hole of the other sign.
 #
-# **Predict:** below, one of three components starts narrow (σ = 0.03) on an outlying point. Without a floor EM must not fall. What will the log-likelihood do in ten steps, and what will 5,000 fresh points say about it?
+# **Predict:** ten components, 100 points, exact EM, which cannot fall. What will the log-likelihood do just before the program stops, and what will 5,000 fresh points say about that model?
 
 # %% slideshow={"slide_type": "slide"}
-def trapped(x):
-    """Three components; the first is narrow and sits on the outermost point."""
-    weights, means, covs = (t.clone() for t in start(x, 3, seed=0))
-    means[0], covs[0] = x[x.norm(dim=1).argmax()], 0.03**2 * torch.eye(2)
-    return weights, means, covs
-
-
 def em_until_it_breaks(x, params, steps, floor):
-    """EM that stops when a covariance is singular; returns params, log-likelihoods and the smallest σ a step."""
-    values, widths = [], []
+    """EM that stops when a covariance is singular; returns the params with their log-likelihood and smallest σ."""
+    path, values, widths = [], [], []
     for _ in range(steps):
         try:
             log_r, log_px = e_step(x, params)
-        except torch.linalg.LinAlgError as error:
-            print(f"floor {floor:g}, step {len(values)}: {str(error).split('(')[0].strip()} …")
+        except torch.linalg.LinAlgError:  # Cholesky's verdict: not positive definite
             break
+        path.append(params)
         values.append(float(log_px.mean()))
-        widths.append(float(torch.linalg.eigvalsh(params[2]).min().sqrt()))
-        last, params = params, m_step(x, log_r.exp(), floor)
-    return last, values, widths
+        widths.append(float(torch.linalg.eigvalsh(params[2]).min().clamp(min=1e-300).sqrt()))
+        params = m_step(x, log_r.exp(), floor)
+    return path, values, widths
 
 
-small = cu.pinwheel(200).double()
-bad, good = (em_until_it_breaks(small, trapped(small), 40, floor) for floor in (0.0, 0.01))
-fig, axes = plt.subplots(1, 4, figsize=(13, 3.5), width_ratios=(1, 1, 1.1, 1.1))
-for ax, (params, _, _), title in zip(axes, (bad, good), ("no floor", "floor 0.01"), strict=False):
-    draw_mixture(ax, small, params, e_step(small, params)[0].exp())
-    ax.plot(*params[1][0], "x", color="black", markersize=12)
-    ax.set(xlim=(-4, 4), ylim=(-4, 4), title=title)
-for (_, value, width), label in zip((bad, good), ("no floor", "floor 0.01"), strict=True):
-    axes[2].plot(value, "o-", markersize=4, label=label)
-    axes[3].semilogy(width, "o-", markersize=4, label=label)
+small = cu.pinwheel(100).double()
+pair = {f"floor {floor:g}" if floor else "no floor": em_until_it_breaks(small, start(small, 10, seed=1), 40, floor) for floor in (0.0, 0.01)}
+fig, axes = plt.subplots(1, 4, figsize=(13, 3.6), width_ratios=(1, 1, 1.15, 1.15))
+for ax, (name, (fits, value, width)), (i, colour) in zip(axes, pair.items(), ((1, cu.plots.PALETTE[0]), (2, cu.plots.PALETTE[1])), strict=False):
+    draw_mixture(ax, small, fits[-1], e_step(small, fits[-1])[0].exp())
+    ax.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), title=f"{name}, step {len(value) - 1}")
+    axes[2].plot(value, "o-", color=colour, markersize=4, label=name)
+    axes[3].semilogy(width, "o-", color=colour, markersize=4)
+collapsed = pair["no floor"][0][-1]
+axes[0].plot(*collapsed[1][torch.linalg.eigvalsh(collapsed[2])[:, 0].argmin()], "x", color="black", markersize=14, markeredgewidth=3)
 axes[2].set(xlabel="EM step", ylabel="log p per point, nats", title="The race upward")
-axes[3].set(xlabel="EM step", ylabel="smallest σ of any ellipse", title="A point, not a cluster")
+axes[3].set(xlabel="EM step", ylabel="smallest σ of any ellipse", title="A few points, no cluster")
 axes[2].legend()
-cu.show(fig, "The same start twice: without a floor the marked component shrinks onto one point and the log-likelihood jumps; with a floor of 0.01 on the variances it grows into a cluster.")
-held = [float(e_step(fresh, params)[1].mean()) for params, _, _ in (bad, good)]
-print(f"training log p per point: {bad[1][-1]:.3f} without floor (smallest σ {bad[2][-1]:.0e}), {good[1][-1]:.3f} with; fresh points: {held[0]:.3f} and {held[1]:.3f}")
+cu.show(fig, "The same start twice. Without a floor one component (cross) shrinks to nothing while the log-likelihood rises ever faster; with 0.01 added to the variances nothing collapses.")
+for name, (fits, value, width) in pair.items():
+    print(f"{name}: {len(value)} steps, training log p {value[-1]:.3f} nats per point, smallest σ {width[-1]:.0e}, fresh points {float(e_step(fresh, fits[-1])[1].mean()):.3f}")
+broken = sum(len(em_until_it_breaks(small, start(small, 10, seed), 150, 0.0)[1]) < 150 for seed in range(cu.budget(20, 3)))
+print(f"starts that collapse within 150 steps: {broken} of {cu.budget(20, 3)}")
 
 # %% [markdown]
 # READ9
@@ -515,15 +514,15 @@ def draw_race(state):
     """Ellipses, and the log-likelihood so far."""
     params, values = state
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    draw_mixture(left, small, params).set(xlim=(-4, 4), ylim=(-4, 4))
+    draw_mixture(left, small, params).set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
     left.set_title(f"smallest σ: {float(torch.linalg.eigvalsh(params[2]).min().clamp(min=0).sqrt()):.1e}")
     right.plot(values, "o-")
     right.set(xlabel="EM step", ylabel="log p per point, nats", title="log-likelihood")
     return fig
 
 
-cu.stepper((trapped(small), []), {"EM step, no floor": step_of(0.0), "Repair: EM step with floor": step_of(0.01)}, draw_race,
-           "Ellipses of three components and the log-likelihood; the buttons make EM steps without and with a covariance floor.")  # fmt: skip
+cu.stepper((pair["no floor"][0][-8], []), {"EM step, no floor": step_of(0.0), "Repair: EM step with floor": step_of(0.01)}, draw_race,
+           "Ellipses of ten components and the log-likelihood; the buttons make EM steps without and with a covariance floor.")  # fmt: skip
 
 # %% [markdown]
 # READ10 **The other trouble: where it starts.** EM climbs to the top of *its* hill. Six starts race on eight equal bumps, where eight components could be perfect. **Bet:** how many of six find all eight bumps?
@@ -570,15 +569,393 @@ def climb(x, params, steps, lr):
     return values
 
 
-n_steps = cu.budget(400, 10)
-curves = {"EM": em(x, start(x, 5, seed=SEED), n_steps)[1]}
-curves |= {f"Adam, step size {lr}": climb(x, start(x, 5, seed=SEED), n_steps, lr) for lr in (0.01, 0.05, 0.2)}
-ax = cu.plots.curves(curves)
-ax.set(xlabel="step (one pass over the data)", ylabel="log p per point, nats", xscale="symlog", title="EM needs no step size")
-cu.show(ax.figure, "Mean log-likelihood of EM and of Adam with three step sizes from the same start, against the number of passes over the data.")
-top = max(curves["EM"])
-cu.table([[name, next((t for t, v in enumerate(c) if v > top - 0.01), None), c[-1], sum(b < a - 1e-9 for a, b in zip(c, c[1:], strict=False))] for name, c in curves.items()],
-         ["method", "steps to 0.01 below EM's end", "end value", "steps that went down"], "EM against gradient ascent.")  # fmt: skip
+n_steps, sizes_of_step = cu.budget(400, 10), (0.01, 0.05, 0.2)
+runs = {seed: {"EM": em(x, start(x, 5, seed), n_steps)[1]} | {f"Adam, step size {lr}": climb(x, start(x, 5, seed), n_steps, lr) for lr in sizes_of_step}
+        for seed in range(cu.budget(6, 2))}  # fmt: skip
+fig, axes = plt.subplots(1, 2, figsize=(11.5, 3.9), sharey=True)
+for ax, seed in zip(axes, (0, max(runs) - 1), strict=True):
+    cu.plots.curves(runs[seed], ax=ax)
+    ax.set(xlabel="passes over the data", ylabel="log p per point, nats" if seed == 0 else "", ylim=(-3.3, -2.15), title=f"start {seed}")
+    ax.legend(fontsize=10.5)
+cu.show(fig, "Mean log-likelihood of EM and of Adam with three step sizes, from two starts, against the number of passes over the data.")
+cu.table([[name, *(runs[seed][name][-1] for seed in runs),
+           sum(b < a - 1e-9 for run in runs.values() for a, b in zip(run[name], run[name][1:], strict=False))] for name in runs[0]],
+         ["end value", *(f"start {seed}" for seed in runs), "steps down"], "Final nats per point from the same starts, and how many steps lowered the likelihood.")  # fmt: skip
+settled = {seed: next(t for t, v in enumerate(run["EM"]) if v > run["EM"][-1] - 0.01) for seed, run in runs.items()}
+print(f"EM is within 0.01 nats of its end after {min(settled.values())} to {max(settled.values())} steps")
 
 # %% [markdown]
 # READ12
+#
+# ## 10 · Images: a mixture that completes digits *(core)*
+#
+# A digit has $d=784$ pixels. A full covariance would need 307,720 numbers for each component, and with 1,400 images a component it would be singular: section 8 again. **Probabilistic PCA** is the middle way: an image of component $k$ is its mean, plus $r$ directions of variation, plus the same little noise on every pixel,
+#
+# $$x=\mu_k+W_kz+\sigma_k\varepsilon,\quad z\sim N(0,I_r),\ \varepsilon\sim N(0,I_d)\qquad\Longrightarrow\qquad\Sigma_k=W_kW_k^\top+\sigma_k^2I. \tag{7}$$
+#
+# Low rank plus a floor: the repair is built in. Two hidden causes now, *which* ($k$) and *how* ($z$). A 784 × 784 matrix is never needed. With $M=I_r+W^\top W/\sigma^2$ (only $r\times r$) and $e=x-\mu$,
+#
+# $$|\Sigma|=\sigma^{2d}|M|,\qquad\Sigma^{-1}=\frac1{\sigma^2}\Bigl(I-\frac1{\sigma^2}WM^{-1}W^\top\Bigr). \tag{8}$$
+#
+# *Second:* multiply by $\Sigma=\sigma^2I+WW^\top$. Since $W^\top W=\sigma^2(M-I)$, the product is $I+\frac1{\sigma^2}WW^\top-\frac1{\sigma^2}WM^{-1}W^\top-\frac1{\sigma^2}W(I-M^{-1})W^\top=I$. *First:* $|I+AA^\top|=|I+A^\top A|$ (the same nonzero eigenvalues) with $A=W/\sigma$. A marginal over some pixels keeps the corresponding rows of $\mu$ and $W$ and nothing else, because $x_\text{seen}=\mu_\text{seen}+W_\text{seen}z+\sigma\varepsilon$: hence the argument `seen`.
+
+# %%
+class PPCAMixture(nn.Module):
+    """K Gaussians N(μ_k, W_k W_kᵀ + σ_k² I): weights (K,), means (K, d), factors (K, d, r), noise σ² (K,)."""
+
+    def __init__(self, K, r, d=784):
+        super().__init__()
+        for name, shape in {"weights": (K,), "means": (K, d), "factors": (K, d, r), "noise": (K,)}.items():
+            self.register_parameter(name, nn.Parameter(torch.full(shape, 1 / K), requires_grad=False))
+
+    def log_joint(self, x, seen=slice(None), doubt=0.0):
+        """log w_k N(x_seen; …) by equation (8): x (N, seen pixels) → (N, K). `doubt` is added to σ² (see below)."""
+        mean, W, noise = self.means[:, seen], self.factors[:, seen], self.noise + doubt
+        L = torch.linalg.cholesky(torch.eye(W.shape[2]) + W.mT @ W / noise[:, None, None])  # L Lᵀ = M, (K, r, r)
+        P = torch.linalg.solve_triangular(L, W.mT, upper=False)  # (K, r, d): |P e|² = eᵀ W M⁻¹ Wᵀ e
+        low = torch.einsum("krd,nd->nkr", P, x) - torch.einsum("krd,kd->kr", P, mean)  # (N, K, r)
+        squares = x.square().sum(1, keepdim=True) - 2 * x @ mean.T + mean.square().sum(1)  # (N, K): |e|²
+        log_det = W.shape[1] * noise.log() + 2 * L.diagonal(dim1=1, dim2=2).log().sum(1)  # (K,)
+        quadratic = (squares - low.square().sum(2) / noise) / noise
+        return self.weights.log() - 0.5 * (quadratic + log_det + W.shape[1] * math.log(2 * math.pi))
+
+
+tiny = PPCAMixture(K=3, r=2, d=6)
+for parameter in (tiny.means, tiny.factors):
+    parameter.copy_(torch.randn(parameter.shape))
+truth = LowRankMultivariateNormal(tiny.means, tiny.factors, tiny.noise[:, None].expand(3, 6)).log_prob(torch.ones(4, 1, 6))
+torch.testing.assert_close(tiny.log_joint(torch.ones(4, 6)), truth + tiny.weights.log(), rtol=1e-4, atol=1e-4)
+
+# %% [markdown]
+# **What half an image says about $z$.** Given $k$, $z$ and the seen pixels are jointly Gaussian, so $p(z\mid x_s)$ is a **conditional Gaussian**. Card 4 cuts a joint covariance open; here the other road is shorter. As a function of $z$,
+#
+# $$\log p(z)+\log p(x_s\mid z)=-\tfrac12z^\top z-\tfrac1{2\sigma^2}\lVert e_s-W_sz\rVert^2+\dots
+# =-\tfrac12z^\top\underbrace{\Bigl(I+\tfrac1{\sigma^2}W_s^\top W_s\Bigr)}_{\text{precision}}z+z^\top\tfrac1{\sigma^2}W_s^\top e_s+\dots$$
+#
+# with $e_s=x_s-\mu_s$. A Gaussian with precision $C^{-1}$ and mean $m$ has $-\frac12z^\top C^{-1}z+z^\top C^{-1}m$. Comparing,
+#
+# $$z\mid x_s\sim N(m,C),\qquad C=\Bigl(I+\tfrac1{\sigma^2}W_s^\top W_s\Bigr)^{-1},\qquad m=\tfrac1{\sigma^2}\,C\,W_s^\top(x_s-\mu_s). \tag{9}$$
+#
+# An $r\times r$ inverse instead of one over 392 pixels, for the same answer: the check compares with the long way. Write (9).
+
+# %% tags=["exercise"]
+def latent_given_seen(x, mean, W, noise):
+    """p(z | x), equation (9), one component: x (N, s), mean (s,), W (s, r), noise σ² → m (N, r), C (r, r).
+
+    s is the number of seen pixels; it may be 0.
+    """
+    ### BEGIN SOLUTION
+    precision = torch.eye(W.shape[1], dtype=W.dtype) + W.T @ W / noise
+    cov = torch.linalg.inv(precision)
+    return (x - mean) @ W @ cov / noise, cov  # cov is symmetric, so C Wᵀ e as a row is eᵀ W C
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Completing is drawing.** Three steps, each exact: which component, given what is seen, $p(k\mid x_s)\propto w_kN(x_s;\mu_{k,s},\Sigma_{k,ss})$; how, by (9); then paint by (7). The mean of the unseen part is the average over components of $\mu_k+W_km_k$, weighted by $p(k\mid x_s)$. If *nothing* is seen the same function draws from the prior: sampling is completing an empty page.
+
+# %%
+checked_latent = cu.check("02.conditional", latent_given_seen)
+Completion = namedtuple("Completion", "draw smooth mean weights component")
+
+
+def complete(model, x, seen, generator, doubt=0.0):
+    """One exact completion of each row of x (N, d) from its pixels seen (d,) bool.
+
+    Returns `draw`, `smooth` (the same draw before pixel noise), the conditional `mean`, all (N, d), the posterior
+    `weights` (N, K) and the `component` drawn (N,).
+    """
+    weights = model.log_joint(x[:, seen], seen, doubt).softmax(1)  # (N, K): p(k | seen)
+    component = torch.multinomial(weights, 1, generator=generator)[:, 0]
+    smooth, mean = torch.zeros_like(x), torch.zeros_like(x)
+    for k, (mu, W, noise) in enumerate(zip(model.means, model.factors, model.noise, strict=True)):
+        m, C = checked_latent(x[:, seen], mu[seen], W[seen], noise + doubt)  # (N, r), (r, r)
+        mean += weights[:, k, None] * (mu + m @ W.T)
+        mine = component == k
+        eps = torch.randn(int(mine.sum()), W.shape[1], generator=generator)
+        smooth[mine] = mu + (m[mine] + eps @ torch.linalg.cholesky(C).T) @ W.T
+    noisy = smooth + model.noise[component].sqrt()[:, None] * torch.randn(x.shape, generator=generator)
+    return Completion(*(torch.where(seen, x, t) for t in (noisy, smooth, mean)), weights, component)
+
+
+# %% [markdown]
+# **EM again.** E-step: responsibilities from (8), and for each image and component the moments of $z$ from (9) with everything seen. M-step: with $z$ known, $x=[W\ \mu]\binom z1+\text{noise}$ is *linear regression*; EM does it with expected sums in place of sums. Let $\hat z=\binom m1$ and $\langle\hat z\hat z^\top\rangle=\hat z\hat z^\top+\binom{C\ 0}{0\ 0}$. Setting the derivative of the expected squared error to zero,
+#
+# $$[W_k\ \mu_k]=\Bigl(\sum_nr_{nk}\,x_n\hat z_n^\top\Bigr)\Bigl(\sum_nr_{nk}\langle\hat z_n\hat z_n^\top\rangle\Bigr)^{-1},\qquad
+# \sigma_k^2=\frac1{d\,N_k}\Bigl(\sum_nr_{nk}\lVert x_n\rVert^2-\operatorname{tr}\bigl([W_k\ \mu_k]\textstyle\sum_nr_{nk}\hat z_nx_n^\top\bigr)\Bigr). \tag{10}$$
+#
+# The bound (5) holds with $(k,z)$ as the latent, so this never falls either. The start is k-means (section 6) and a PCA of each group. Pixels are *dequantised*, $(v+u)/256$ with grey level $v$ and $u$ uniform in $[0,1)$, so that a density makes sense.
+
+# %%
+def dequantised(split, seed=0):
+    """Images as rows in [0, 1) with uniform noise of one grey level: float32 (N, 784)."""
+    u = torch.rand(len(split), 784, generator=torch.Generator().manual_seed(seed))
+    return (split.x.flatten(1) + u) / 256
+
+
+def kmeans_start(model, x, steps=10):
+    """Fill the model with k-means groups and the leading principal directions of each."""
+    K, _, r = model.factors.shape
+    centres = start(x, K, seed=0)[1]
+    for _ in range(steps):
+        nearest, centres = kmeans_step(x, centres)
+    for k in range(K):
+        group = x[nearest == k]
+        centred = group - group.mean(0)
+        _, scale, directions = torch.svd_lowrank(centred, q=r)
+        variance = scale.square() / len(group)
+        noise = (centred.square().sum() / len(group) - variance.sum()) / (x.shape[1] - r)
+        model.weights[k], model.means[k], model.noise[k] = len(group) / len(x), group.mean(0), noise
+        model.factors[k] = directions * (variance - noise).clamp(min=0).sqrt()
+
+
+def em_on_images(model, x):
+    """One EM step, equation (10), in place; returns the mean log-likelihood before it."""
+    log_r, log_px = checked_resp(torch.zeros(()), model.log_joint(x))
+    r = model.factors.shape[2]
+    for k in range(len(model.weights)):
+        mine = log_r[:, k] > -14  # a responsibility under a millionth does not count
+        resp, mine = log_r[mine, k, None].exp(), x[mine]  # (n, 1), (n, d)
+        m, C = checked_latent(mine, model.means[k], model.factors[k], model.noise[k])
+        z = torch.cat([m, torch.ones(len(m), 1)], 1)  # (n, r + 1)
+        zz = z.T @ (resp * z)
+        zz[:r, :r] += resp.sum() * C
+        xz = mine.T @ (resp * z)  # (d, r + 1)
+        both = torch.linalg.solve(zz, xz.T).T  # [W μ], (d, r + 1)
+        model.noise[k] = ((resp[:, 0] @ mine.square().sum(1)) - (both * xz).sum()) / (x.shape[1] * resp.sum())
+        model.factors[k], model.means[k] = both[:, :r], both[:, r]
+    model.weights.copy_(log_r.exp().mean(0))
+    return float(log_px.mean())
+
+
+# %% [markdown]
+# Forty components of rank 13: 440 thousand numbers, less than a small network. **Predict:** how many EM steps until the curve is flat? The half-hidden digit of the opening figure is completed along the way; the frames are kept as a replay.
+
+# %%
+mnist = cu.mnist()
+train = dequantised(mnist.train.sample(cu.budget(55_000, 2_000)))
+val = dequantised(mnist.val.sample(cu.budget(5_000, 200)))
+right_half = torch.arange(784) % 28 >= 14  # what is seen; the left half is hidden
+mine = cu.my_digit().flatten()[None] / 255  # (1, 784)
+model, values, frames, moments = PPCAMixture(K=40, r=13), [], [], []
+kmeans_start(model, train)
+for step in range(cu.budget(12, 1, 60)):
+    if step in (0, 2, 5, 11, 30, 59):
+        smooth = complete(model, mine.expand(8, -1), right_half, torch.Generator().manual_seed(0), doubt=0.1).smooth
+        frames.append(cu.to_uint8(torch.cat([mine * right_half, smooth]).clamp(0, 1)).view(-1, 28, 28))
+        moments.append(step)
+    values.append(em_on_images(model, train))
+print("training nats per image:", ", ".join(f"{v:.1f}" for v in values[:: max(1, len(values) // 6)]), f"… {values[-1]:.1f}")
+
+# %% [markdown]
+# After the first few steps the gains are small: k-means had found the groups, EM adjusts who shares what. Sixty steps made the run that ships with the course; the next cell keeps yours in `runs/` and goes on with the shipped one, so that the numbers in the text are the ones you see.
+
+# %%
+def sample_images(model, n, seed=0):
+    """n images drawn from the model: nothing seen, everything completed."""
+    nothing = torch.zeros(784, dtype=torch.bool)
+    return complete(model, torch.zeros(n, 784), nothing, torch.Generator().manual_seed(seed))
+
+
+def as_images(x):
+    """Rows in about [0, 1] as uint8 images (N, 28, 28)."""
+    return cu.to_uint8(x.clamp(0, 1)).view(-1, 28, 28)
+
+
+draws = as_images(sample_images(model, cu.budget(5_000, 100)).draw)
+own = {"validation nats": (float(model.log_joint(val).logsumexp(1).mean()), 2.0),
+       "Fréchet distance": (cu.metrics.quality(draws).distance, 20.0)}  # fmt: skip
+cu.save_run("02_mixture", model, what="mixture of 40 probabilistic PCAs of rank 13 on dequantised digits, by EM", figures=own,
+            replay=(torch.stack(frames), torch.tensor(moments)), samples=draws[:1000])  # fmt: skip
+shipped = cu.restore("02_mixture", model)
+cu.table([[name, value, shipped.figure(name)] for name, (value, _) in own.items()], ["figure", f"yours, {len(values)} steps", "shipped, 60 steps"], digits=1)
+again = float(model.log_joint(val).logsumexp(1).mean())
+print(f"the shipped weights, kept as 16-bit numbers, give {again:.2f} validation nats; before rounding they gave {shipped.figure('validation nats'):.2f}")
+
+# %% [markdown]
+# **Component by component.** Left the mean of a component, then draws of $z$ painted without pixel noise, and last one full draw with it. **Predict:** what do the directions $W_k$ do to a digit: change its class, its slant, its thickness, or move it?
+
+# %% slideshow={"slide_type": "slide"}
+generator = torch.Generator().manual_seed(1)
+shown = model.weights.argsort(descending=True)[:: cu.budget(5, 5)]  # 8 of the 40, from the heaviest to the lightest
+panels = []
+for k in shown:
+    z = torch.randn(8, 13, generator=generator)
+    images = model.means[k] + z @ model.factors[k].T  # (8, 784)
+    noisy = images[-1:] + model.noise[k].sqrt() * torch.randn(1, 784, generator=generator)
+    panels += [model.means[k, None], images, noisy]
+ax = cu.plots.image_grid(torch.cat(panels).clamp(0, 1).view(-1, 28, 28), cols=10, titles=["mean", *["z"] * 7, "z", "+ noise"],
+                         row_titles=[f"{float(model.weights[k]):.1%}" for k in shown])  # fmt: skip
+cu.show(ax.figure, "Eight of forty components, one a row with its weight: mean, eight draws without pixel noise, and the last of them with it.")
+whole = sample_images(model, cu.budget(5_000, 100))
+quality = {name: cu.metrics.quality(as_images(x)) for name, x in {"full draws": whole.draw, "before pixel noise": whole.smooth}.items()}
+for name, value in quality.items():
+    print(f"{name}: {value}")
+print(f"pixel noise σ: from {model.noise.min().sqrt():.3f} to {model.noise.max().sqrt():.3f}")
+
+# %% [markdown]
+# READ13
+
+# %% [markdown]
+# **Half a digit.** Your digit, or the course's, with its left half hidden; eight exact completions, each labelled with the posterior weight of the component that was drawn. The two rows differ in one number, which the next paragraphs explain. **Bet:** how many different digits will each row show?
+
+# %% slideshow={"slide_type": "slide"}
+rows, labels = [], []
+for doubt in (0.0, 0.1):
+    done = complete(model, mine.expand(8, -1), right_half, torch.Generator().manual_seed(2), doubt)
+    rows += [mine, mine * right_half, done.mean[:1], done.smooth]
+    labels += ["digit", "seen", "mean", *(f"{float(done.weights[i, k]):.0%}" for i, k in enumerate(done.component))]
+    top = done.weights[0].sort(descending=True).values
+    print(f"doubt {doubt}: {int((done.weights[0] > 0.01).sum())} components with more than 1 %, the largest {top[0]:.1%}")
+ax = cu.plots.image_grid(torch.cat(rows).clamp(0, 1).view(-1, 28, 28), rows=2, titles=labels, row_titles=["as fitted", "doubt 0.1"])
+cu.show(ax.figure, "The digit, its visible half, the conditional mean, and eight completions with the posterior weight of the component each was drawn from; as fitted, and with doubt 0.1.")
+
+# %% [markdown]
+# READ14
+#
+# **How far off, and is a draw worse than the mean?** Let $x$ be the true hidden half and $x'$ an exact draw, both from $p(\cdot\mid x_s)$ and independent given $x_s$, with the common mean $m$. Expanding the square, the mixed term $2E[(x-m)^\top(m-x')]$ is zero, hence
+#
+# $$E\lVert x-x'\rVert^2=E\lVert x-m\rVert^2+E\lVert x'-m\rVert^2=2\,E\lVert x-m\rVert^2. \tag{11}$$
+#
+# Twice the squared error is $10\log_{10}2=3.01$ dB of PSNR (PSNR $=-10\log_{10}$ of the mean squared error for pixels in [0, 1]). **A perfect sampler scores 3 dB below the mean**, because the mean is the one answer that minimises squared error and is usually no digit at all. So the difference is a measurement: if a model's draws are *less* than 3 dB below its mean, the truth lies farther from the mean than its draws do, and the model is too sure of itself. **Predict:** on images that the model drew itself, and on test digits?
+
+# %% slideshow={"slide_type": "slide"}
+def psnr(x, target, hidden):
+    """PSNR in dB over hidden pixels: −10 log₁₀ of the mean squared error over images and pixels."""
+    return -10 * math.log10(float((x - target)[:, hidden].square().mean()))
+
+
+n_test = cu.budget(2_000, 50)
+test = dequantised(mnist.test.sample(n_test))
+own_images, mean_image = sample_images(model, n_test, seed=3).draw, train.mean(0)
+rows = []
+for name, images in {"the model's own images": own_images, "test digits": test}.items():
+    done = complete(model, images, right_half, torch.Generator().manual_seed(4))
+    scores = [psnr(x, images, ~right_half) for x in (mean_image.expand_as(images), done.mean, done.draw)]
+    claimed = done.weights.max(1).values.mean()
+    right = (done.weights.argmax(1) == model.log_joint(images).argmax(1)).double().mean()
+    rows.append([name, *scores, scores[1] - scores[2], f"{claimed:.1%}", f"{right:.1%}"])
+cu.table(rows, ["images", "mean image, dB", "conditional mean, dB", "one draw, dB", "mean − draw, dB", "component: claimed", "right"],
+         "PSNR over the hidden left half; how sure the model is of the component, and how often it is the one that the whole image gets.", digits=2)  # fmt: skip
+
+# %% [markdown]
+# READ15
+
+# %%
+doubts = cu.budget([0.0, 0.01, 0.03, 0.1, 0.3, 1.0], [0.0, 0.1])
+rows = []
+for doubt in doubts:
+    done = complete(model, val[:2000], right_half, torch.Generator().manual_seed(5), doubt)
+    mean_db, draw_db = (psnr(x, val[:2000], ~right_half) for x in (done.mean, done.draw))
+    right = (done.weights.argmax(1) == model.log_joint(val[:2000]).argmax(1)).double().mean()
+    rows.append([doubt, mean_db, draw_db, mean_db - draw_db, f"{done.weights.max(1).values.mean():.1%}", f"{right:.1%}"])
+cu.table(rows, ["doubt", "conditional mean, dB", "one draw, dB", "mean − draw, dB", "claimed", "right"],
+         "Validation digits, left half hidden: the variance added to every seen pixel.", digits=2)  # fmt: skip
+best = max(rows, key=lambda row: row[1])[0]
+done = complete(model, test, right_half, torch.Generator().manual_seed(6), best)
+print(f"chosen on validation: doubt {best}; test digits: mean {psnr(done.mean, test, ~right_half):.2f} dB, one draw {psnr(done.draw, test, ~right_half):.2f} dB")
+
+# %% [markdown]
+# READ16
+
+# %% slideshow={"slide_type": "slide"}
+SIDES = {"left": lambda row, col: col, "right": lambda row, col: 27 - col, "top": lambda row, col: row, "bottom": lambda row, col: 27 - row}
+
+
+def draw_inpainting(hide="left", share=0.5, digit="mine", doubt=0.1):
+    """The digit, what is seen, the conditional mean and six completions with their posterior weights."""
+    row, col = torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij")
+    seen = (SIDES[hide](row, col) >= round(28 * share)).flatten()
+    image = mine if digit == "mine" else mnist.test.only(int(digit))[:1].flat()
+    done = complete(model, image.expand(6, -1), seen, torch.Generator().manual_seed(0), doubt)
+    labels = ["digit", "seen", "mean", *(f"{float(done.weights[i, k]):.0%}" for i, k in enumerate(done.component))]
+    pictures = torch.cat([image, image * seen, done.mean[:1], done.smooth]).clamp(0, 1).view(-1, 28, 28)
+    fig, (upper, lower) = plt.subplots(2, 1, figsize=(9, 3.6), height_ratios=(1.5, 1))
+    cu.plots.image_grid(pictures, rows=1, titles=labels, ax=upper, note=False)
+    lower.bar(range(1, 41), done.weights[0])
+    lower.set(xlabel="component", ylabel="p(k given seen)", ylim=(0, 1))
+    return fig
+
+
+cu.explore(draw_inpainting, "A digit with a part hidden, the conditional mean, six exact completions with the posterior weight of their component, and all forty weights.",
+           hide=list(SIDES), share=dict(min=0.0, max=1.0, step=0.125, value=0.5, label="hidden share"),
+           digit=["mine", *"0123456789"], doubt=[0.1, 0.0, 0.01, 0.03, 0.3, 1.0])  # fmt: skip
+
+# %% [markdown]
+# Slide the hidden share from 0 to 1: the forty bars go from one spike to the prior weights, the mean from the digit itself to the grey average of all digits, and the draws from one image to forty kinds. That path is a curve of *what is left to decide*. With doubt 0 the bars are a spike almost to the end.
+#
+# ## 11 · An exact likelihood, and a classifier for free *(deeper)*
+#
+# The mixture is one of the few models of the course whose density of an image is **exact**. Convention, for all lessons: pixels $(v+u)/256$ in $[0,1)$, so the density of grey levels is $256^{-784}$ times the density here, and **bits per dimension** $=-\log p(x)/(784\log2)+8$; the uniform density has 8. **And Bayes' rule turns densities into a classifier** (lesson 01): fit one mixture to each class, $p(y\mid x)\propto p(y)\,p(x\mid y)$. Five components of rank 20 a class, ten EM steps, no gradient and no look at the other classes. A doubt is added to the noise, chosen on validation. **Predict** the test accuracy (nearest class mean: 82 %) and the bits per dimension.
+
+# %%
+everything = mnist.train.sample(cu.budget(55_000, 2_000))
+by_class = []
+for label in range(10):
+    mixture_of_class, images = PPCAMixture(K=cu.budget(5, 2), r=20), dequantised(everything.only(label))
+    kmeans_start(mixture_of_class, images)
+    for _ in range(cu.budget(10, 1)):
+        em_on_images(mixture_of_class, images)
+    by_class.append(mixture_of_class)
+log_prior = everything.y.bincount().div(len(everything)).log()
+
+
+def class_joint(x, doubt=0.0):
+    """log p(x, y) for all ten classes, (N, 10)."""
+    return log_prior + torch.stack([m.log_joint(x, doubt=doubt).logsumexp(1) for m in by_class], 1)
+
+
+val_split, test_split = mnist.val.sample(len(val)), mnist.test.sample(cu.budget(10_000, 200))
+accuracy = {doubt: float((class_joint(val, doubt).argmax(1) == val_split.y).double().mean()) for doubt in (0.0, 0.003, 0.01, 0.03)}
+doubt = max(accuracy, key=accuracy.get)
+all_test = dequantised(test_split)
+correct = float((class_joint(all_test, doubt).argmax(1) == test_split.y).double().mean())
+print("validation accuracy by doubt:", ", ".join(f"{d}: {a:.2%}" for d, a in accuracy.items()), f"→ test accuracy {correct:.2%}")
+single = PPCAMixture(K=1, r=13)
+kmeans_start(single, train, steps=1)
+nats = {"uniform": torch.zeros(1), "one PPCA, rank 13": single.log_joint(all_test).logsumexp(1),
+        "40 PPCAs, rank 13 (shipped)": model.log_joint(all_test).logsumexp(1), "10 × 5 PPCAs, rank 20": class_joint(all_test).logsumexp(1)}  # fmt: skip
+cu.table([[name, float(v.mean()), cu.metrics.bits_per_dimension(-float(v.mean()), 784)] for name, v in nats.items()],
+         ["model", "log p(x), nats", "bits per dimension"], "Exact test log-densities of dequantised digits.", digits=2)  # fmt: skip
+
+# %% [markdown]
+# READ17
+#
+# ## 12 · Exercise: KL between two Gaussians
+#
+# Lesson 04 needs one more closed form. With $a=N(\mu_a,\Sigma_a)$, $b=N(\mu_b,\Sigma_b)$ in $d$ dimensions, average $\log a-\log b$ over $a$. The quadratic form of $a$ itself averages to $E_a[(x-\mu_a)^\top\Sigma_a^{-1}(x-\mu_a)]=\operatorname{tr}(\Sigma_a^{-1}\Sigma_a)=d$. For that of $b$ write $x-\mu_b=(x-\mu_a)+(\mu_a-\mu_b)$; the mixed term averages to zero, which leaves $\operatorname{tr}(\Sigma_b^{-1}\Sigma_a)$ and the distance of the means:
+#
+# $$\mathrm{KL}(a\,\|\,b)=\tfrac12\Bigl[\operatorname{tr}(\Sigma_b^{-1}\Sigma_a)+(\mu_b-\mu_a)^\top\Sigma_b^{-1}(\mu_b-\mu_a)-d+\log\frac{|\Sigma_b|}{|\Sigma_a|}\Bigr]. \tag{12}$$
+
+# %% tags=["exercise"]
+def kl_gaussians(mean_a, cov_a, mean_b, cov_b):
+    """KL(N(mean_a, cov_a) ‖ N(mean_b, cov_b)) in nats, equation (12): means (d,), covariances (d, d) → scalar."""
+    ### BEGIN SOLUTION
+    gap = mean_b - mean_a
+    spread = torch.linalg.solve(cov_b, cov_a).trace()  # tr(Σ_b⁻¹ Σ_a), without an inverse
+    distance = gap @ torch.linalg.solve(cov_b, gap)
+    return 0.5 * (spread + distance - len(gap) + cov_b.logdet() - cov_a.logdet())
+    ### END SOLUTION
+
+
+# %%
+checked_kl = cu.check("02.kl_gaussians", kl_gaussians)
+weights, means, covs = path[-1]
+table = torch.tensor([[checked_kl(means[i], covs[i], means[j], covs[j]) for j in range(5)] for i in range(5)])
+against = kl_divergence(MultivariateNormal(means[:, None], covs[:, None]), MultivariateNormal(means, covs))
+torch.testing.assert_close(table.double(), against, rtol=1e-4, atol=1e-4)
+i, j = divmod(int((table - table.T).argmax()), 5)
+print(f"arms {i} and {j} of the pinwheel: KL({i} ‖ {j}) = {table[i, j]:.1f} nats, KL({j} ‖ {i}) = {table[j, i]:.1f} nats")
+mixture_at = MultivariateNormal(means, covs)
+x_new, _ = sample_mixture(weights, means, covs, cu.budget(100_000, 1_000), torch.Generator().manual_seed(0))
+joint = weights.log() + mixture_at.log_prob(x_new[:, None])
+one = MultivariateNormal(x.mean(0), x.T.cov())
+gap = joint.logsumexp(1) - one.log_prob(x_new)
+print(f"KL(mixture ‖ one Gaussian) = {gap.mean():.3f} ± {gap.std() / len(gap) ** 0.5:.3f} nats by Monte Carlo: between mixtures there is no closed form")
+
+# %% [markdown]
+# READ18
+#
+# ## Recap
+#
+# RECAP

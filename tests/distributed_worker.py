@@ -1,5 +1,6 @@
-"""What each process of tests/test_distributed.py does, under torchrun or alone: `python -m tests.distributed_worker DIR`."""
+"""What each process of tests/test_distributed.py does, alone or under torchrun: -m tests.distributed_worker DIR."""
 
+import contextlib
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from torch import nn
 
 import course_utils as cu
 from course_utils import checkpoint, runtime, session
-from tests.training import noisy_loss
+from tests.training import failing_at, noisy_loss
 
 
 class Autoencoder(nn.Module):
@@ -82,35 +83,27 @@ def resumed(folder):
     """Crash on all ranks after a save, resume; compare with an uninterrupted training."""
     data = cu.moons(64)
 
-    def train(name=None, crash_at=None):
-        calls = []
-
-        def loss(model, x):
-            calls.append(1)
-            if crash_at and len(calls) == crash_at:
-                raise InterruptedError
-            return noisy_loss(model, x)
-
+    def train(name=None, crash=False):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 2))
-        cu.fit(model, loss, cu.Batches(data, 8), steps=12, log_every=3, name=name)
+        batches = cu.Batches(data, 8)
+        batches = failing_at(7, batches, InterruptedError()) if crash else batches
+        cu.fit(model, noisy_loss, batches, steps=12, log_every=3, name=name)
         return model
 
-    try:
-        train("mine", crash_at=8)
-    except InterruptedError:
-        pass
+    with contextlib.suppress(InterruptedError):
+        train("mine", crash=True)
     dist.barrier()
     saved = torch.load(checkpoint.resume_path("mine"), weights_only=True)["step"]
-    again, straight = train("mine", crash_at=10**9), train(crash_at=10**9)
+    again, straight = train("mine"), train()
     return saved, all(torch.equal(a, b) for a, b in zip(again.parameters(), straight.parameters()))
 
 
 def stopped_by(rank_0, rank_1, rank):
     """Steps done when the cap on minutes strikes on one rank only."""
     minutes = (rank_0, rank_1)[rank]
-    batches = cu.Batches(cu.moons(64), 8)
-    history = cu.fit(nn.Linear(2, 2), lambda m, x: (m(x) - x).square().mean(), batches, steps=40, minutes=minutes, log_every=4)
+    settings = {"steps": 40, "minutes": minutes, "log_every": 4}
+    history = cu.fit(nn.Linear(2, 2), lambda m, x: (m(x) - x).square().mean(), cu.Batches(cu.moons(64), 8), **settings)
     return history.steps[-1], history.stopped is not None
 
 

@@ -371,3 +371,18 @@ def test_tables_say_what_is_wrong():
         plots.table([], ["a"])
     with pytest.raises(ValueError, match="2 cells but there are 1 columns"):
         plots.table([[1, 2]], ["a"])
+
+
+@pytest.mark.parametrize("width", [8.87, 8.869999, 5.003, 7.0, 3.335])
+def test_a_figure_of_any_size_is_not_sheared(width):
+    """A vertical line stays in one column of pixels, whatever the rounding of the figure's size."""
+    import matplotlib.pyplot as plt
+
+    fig = plt.figure(figsize=(width, 2.117))
+    fig.add_artist(plt.Line2D([0.5, 0.5], [0, 1], color="black", linewidth=3))
+    for dpi in (100, 160):
+        pixels = np.asarray(Image.open(io.BytesIO(plots.png(fig, dpi))).convert("L"))
+        dark = np.argwhere(pixels < 100)
+        assert np.ptp(dark[:, 1]) <= 8, "the line wanders across columns"
+        assert np.ptp(dark[:, 0]) > 0.9 * len(pixels)
+    plt.close(fig)

@@ -43,9 +43,7 @@ def test_a_run_comes_back_as_it_was_saved(folders):
     model = mlp()
     for value in model.state_dict().values():
         value.copy_(torch.randn_like(value) if value.is_floating_point() else torch.tensor(70_001))
-    run = cu.save_run(
-        "00_a", model, what="An example.", figures={"nll": (98.3, 0.5)}, history=history(), samples=digits(), lesson="00_x"
-    )
+    run = cu.save_run("00_a", model, figures={"nll": (98.3, 0.5)}, history=history(), samples=digits(), lesson="00_x")
     other = mlp(seed=1).train()
     restored = cu.restore("00_a", other)
     assert restored == run and not other.training
@@ -67,7 +65,8 @@ def test_the_card_says_what_was_trained_and_how(folders):
     assert card == run.card
     expected = {"format": 1, "name": "00_a", "lesson": "00_x", "what": "w", "profile": "full", "seed": 7, "steps": 10}
     expected |= {"seconds": 1.5, "samples": None, "modules": ["net"], "stopped": None}
-    expected |= {"figures": {"nll": {"value": 98.3, "tolerance": 0.5}}, "command": "COURSE_PROFILE=full python lessons/00_x.py"}
+    expected |= {"figures": {"nll": {"value": 98.3, "tolerance": 0.5}}}
+    expected |= {"command": "COURSE_PROFILE=full python lessons/00_x.py"}
     assert {key: card[key] for key in expected} == expected
     assert card["parameters"] == sum(p.numel() for p in mlp().parameters())
     assert set(card["files"]) == {"weights.safetensors", "replay.npz"}
@@ -118,7 +117,10 @@ def test_tied_weights_and_channels_last_survive():
 
 
 WRONG = {
-    "a missing layer": (lambda: nn.Sequential(nn.Linear(2, 16)), r"4.weight \(2, 16\) is in the run, but not in the module"),
+    "a missing layer": (
+        lambda: nn.Sequential(nn.Linear(2, 16)),
+        r"4.weight \(2, 16\) is in the run, but not in the module",
+    ),
     "an extra layer": (
         lambda: nn.Sequential(*mlp(), nn.Linear(2, 2)),
         r"5.weight \(2, 2\) is in the module, but not in the run",
@@ -232,7 +234,7 @@ def test_what_cannot_be_a_run_is_refused():
         save(figures={"nll": (float("nan"), 1)})
     with pytest.raises(ValueError, match="replay must be"):
         save(replay=(np.zeros((2, 3, 8, 8), np.uint8), [0, 1]))
-    with pytest.raises(TypeError, match="'opt' is a int"):
+    with pytest.raises(TypeError, match="'opt' must be a module, not int"):
         save(modules={"opt": 3})
     assert not runs.available()
 
