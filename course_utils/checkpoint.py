@@ -1,16 +1,14 @@
-"""States in memory and on disk: random generators, finite snapshots, crash-safe files, resume states."""
+"""States in memory and on disk: finite snapshots, crash-safe files, resume states."""
 
 import contextlib
 import copy
 import os
-import random
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from course_utils import distributed, fingerprint, runtime
+from course_utils import fingerprint, randomness, runtime
 
 FORMAT = 1
 
@@ -35,60 +33,6 @@ def atomic(path: Path):
         Path(name).unlink(missing_ok=True)
 
 
-def random_state() -> dict[str, torch.Tensor]:
-    """Return the states of all global generators (torch, its device, NumPy, Python) as tensors."""
-    version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "device": _device_state(),
-        "python": torch.tensor([version, *words], dtype=torch.int64),
-        "python_gauss": torch.tensor([float("nan") if gauss is None else gauss], dtype=torch.float64),
-        "numpy": torch.tensor([*keys.tolist(), position, has_gauss], dtype=torch.int64),
-        "numpy_gauss": torch.tensor([cached], dtype=torch.float64),
-    }
-
-
-def set_random_state(state: dict[str, torch.Tensor]) -> None:
-    """Set all global generators to what `random_state` returned."""
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["device"]):
-        torch.cuda.set_rng_state(state["device"])
-    elif torch.backends.mps.is_available() and len(state["device"]):
-        torch.mps.set_rng_state(state["device"])
-    version, *words = state["python"].tolist()
-    gauss = state["python_gauss"].item()
-    random.setstate((version, tuple(words), None if gauss != gauss else gauss))
-    *keys, position, has_gauss = state["numpy"].tolist()
-    cached = state["numpy_gauss"].item()
-    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, cached))
-
-
-def _device_state() -> torch.Tensor:
-    if torch.cuda.is_available():
-        return torch.cuda.get_rng_state()
-    return torch.mps.get_rng_state() if torch.backends.mps.is_available() else torch.zeros(0, dtype=torch.uint8)
-
-
-@contextlib.contextmanager
-def forked_random_state():
-    """Give all global generators their states back after the block."""
-    state = random_state()
-    try:
-        yield
-    finally:
-        set_random_state(state)
-
-
-def random_states_of_all_ranks() -> list[dict[str, torch.Tensor]]:
-    """Return `random_state()` of every rank, in order (a collective: all ranks must call it)."""
-    state = random_state()
-    packed = distributed.gather(torch.cat([part.view(torch.uint8) for part in state.values()]))
-    sizes = [part.nbytes for part in state.values()]
-    parts = [flat.split(sizes) for flat in packed]
-    return [{k: p.clone().view(v.dtype) for (k, v), p in zip(state.items(), row)} for row in parts]
-
-
 class Snapshot:
     """A copy of the state of some objects, kept on their device.
 
@@ -99,7 +43,8 @@ class Snapshot:
     def __init__(self, state: dict):
         self.state, self.step, self.whole = state, 0, False
         self.copy: dict = {}
-        self.random: list[dict] = []
+        self.random: tuple = ()
+        self._ranks: list[dict] = []
 
     @torch.no_grad()
     def take(self, step: int) -> None:
@@ -113,13 +58,19 @@ class Snapshot:
         else:
             copies = iter([b.detach().clone() for b in new])
         self.copy = _rebuild(live, copies)
-        self.random = random_states_of_all_ranks()
+        self.random = randomness.states()
+        if runtime.world_size() > 1:
+            self._ranks = randomness.of_all_ranks(self.random)
         self.step, self.whole = step, True
 
     def restore(self) -> None:
         """Give the objects the copied state back, and the generators theirs."""
         load(self.state, self.copy)
-        set_random_state(self.random[runtime.rank()])
+        randomness.restore(self.random)
+
+    def random_of_ranks(self) -> list[dict]:
+        """Return the random states at the time of the copy, one a rank, as tensors for a file."""
+        return self._ranks or [randomness.to_tensors(self.random)]
 
     def drop(self) -> None:
         """Free the memory of the copy."""
@@ -149,7 +100,7 @@ def _rebuild(tree, leaves):
         return {key: _rebuild(branch, leaves) for key, branch in tree.items()}
     if isinstance(tree, list | tuple):
         return type(tree)(_rebuild(branch, leaves) for branch in tree)
-    return copy.deepcopy(tree)
+    return tree if isinstance(tree, int | float | str | None) else copy.deepcopy(tree)
 
 
 def finite(modules: list[torch.nn.Module], device: torch.device) -> torch.Tensor:
@@ -168,7 +119,7 @@ def resume_path(name: str) -> Path:
 
 def write_resume(path: Path, snapshot: Snapshot, identity: dict, record: dict) -> None:
     """Write a resume state atomically: the snapshot, what it belongs to (fingerprint) and the history so far."""
-    content = {"format": FORMAT, "step": snapshot.step, "state": snapshot.copy, "random": snapshot.random}
+    content = {"format": FORMAT, "step": snapshot.step, "state": snapshot.copy, "random": snapshot.random_of_ranks()}
     with atomic(path) as temporary:
         torch.save(content | {"identity": identity, "history": record}, temporary)
 

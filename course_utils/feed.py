@@ -5,8 +5,7 @@ import random
 import numpy as np
 import torch
 
-from course_utils import runtime
-from course_utils.checkpoint import forked_random_state
+from course_utils import randomness, runtime
 
 
 class Feed:
@@ -52,7 +51,7 @@ class Feed:
 
     def _start(self, start: int) -> None:
         """Open the epoch of step `start` and skip to it, leaving the global generators as they are."""
-        with forked_random_state():
+        with randomness.forked():
             self.epoch, skip = 0, start
             if start and hasattr(self.batches, "__len__") and len(self.batches):
                 self.epoch, skip = divmod(start, len(self.batches))
@@ -62,7 +61,7 @@ class Feed:
 
     def _open(self):
         """Begin an epoch and return its first batch; a sampler draws the order from a seed of (seed, epoch)."""
-        with forked_random_state():
+        with randomness.forked():
             seed = (self.seed * 1_000_003 + self.epoch) * 1_009 + runtime.rank()
             random.seed(seed)
             np.random.seed(seed % 2**32)

@@ -8,7 +8,7 @@ import traceback
 import torch
 from torch import nn
 
-from course_utils import checkpoint, distributed, fingerprint, runtime
+from course_utils import checkpoint, distributed, fingerprint, randomness, runtime
 from course_utils.feed import Feed, describe
 from course_utils.guards import Interrupts, OutOfMemory, check, evaluation, is_out_of_memory
 from course_utils.history import History, Pending
@@ -56,7 +56,7 @@ class Session:
         self.start = saved["step"]
         checkpoint.load(self.state, saved["state"])
         self.history.load_state_dict(saved["history"])
-        checkpoint.set_random_state(saved["random"][runtime.rank()])
+        randomness.restore(randomness.from_tensors(saved["random"][runtime.rank()]))
         if runtime.rank() == 0 and self.start < self.history.total:
             print(f"{self.name}: resumed after step {self.start:,} of {self.history.total:,}.")
 
@@ -127,7 +127,7 @@ class Session:
             return
         tensors = [t for m in self.modules for t in (*m.parameters(), *m.buffers())]
         versions = [t._version for t in tensors]
-        with self.interrupts.allowed(), checkpoint.forked_random_state(), evaluation(self.modules), torch.no_grad():
+        with self.interrupts.allowed(), randomness.forked(), evaluation(self.modules), torch.no_grad():
             shown = self.preview(step)
             if shown is not None and not hasattr(shown, "savefig"):
                 self.history.add_frame(step, shown)

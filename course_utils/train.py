@@ -80,7 +80,7 @@ def loop(
     Raises OutOfMemory, and RuntimeError where a resume does not fit.
     """
     total = planned(steps, full)
-    every = log_every or max(1, total // 100)
+    every = log_every or log_interval(total)
     session = Session(step, batches, state, total, name=name, preview=preview, preview_at=preview_at, minutes=minutes,
                       seed=seed)  # fmt: skip
     feed, pending = session.feed, session.pending
@@ -98,6 +98,11 @@ def planned(steps: int, full: int | None = None) -> int:
     if steps < 1 or (full is not None and full < 1):
         raise ValueError(f"steps and full must be at least 1; got steps={steps}, full={full}.")
     return runtime.budget(live=steps, quick=min(steps, QUICK_STEPS), full=full)
+
+
+def log_interval(total: int) -> int:
+    """Return the steps between log points, which cost something: 50 of them, but 20 to 100 steps apart if enough."""
+    return min(100, max(1, total // 50, min(20, total // 10)))
 
 
 def as_losses(out) -> dict:

@@ -69,7 +69,7 @@ print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHI", order))
 # - *place* supervised, unsupervised, semi-supervised and reinforcement learning beside each other (deeper).
 #
 # **Builds on** one course in machine learning and Python. **Takes** 75 minutes in class for the sections marked
-# *core*, as long again for the *deeper* ones. Its cells run for about MINUTES on two CPU cores.
+# *core*, as long again for the *deeper* ones. Its cells run for about a minute and a half on two CPU cores.
 #
 # | letter | means | letter | means |
 # |---|---|---|---|
@@ -822,8 +822,8 @@ for ax, rule in zip(axes, ["Q-learning", "SARSA"]):
     Q, best = learned[0][0], learned[0][0].max(-1)
     best[4, 1:] = np.nan  # the episode ends there
     shown = ax.imshow(best, cmap="viridis", vmin=-0.2, vmax=1)
-    for column, name in enumerate(["start", "pit\n−1", "pit\n−1", "pit\n−1", "goal\n+1"]):
-        ax.text(column, 4.28, name, ha="center", va="center", color="white" if column == 0 else "black")
+    for column, name in enumerate(["start", "pit\n−1", "pit\n−1", "pit\n−1", "goal +1"]):
+        ax.text(column, 4.25 if column in (0, 4) else 4.0, name, ha="center", va="center", color="white" if column == 0 else "black")
     ax.plot([c for _, c in walk(Q)], [r for r, _ in walk(Q)], "o-", color=cu.plots.PALETTE[1], lw=3)
     goals = [np.mean([reward > 0 for reward in rewards[-500:]]) for _, rewards in learned]
     lengths = [len(walk(table)) - 1 for table, _ in learned]
@@ -984,7 +984,7 @@ cu.show(fig, "The same 36 codes decoded after the training above, and after the 
 
 # %% slideshow={"slide_type": "slide"}
 bets = {run.name[:2]: run for run in learning if run.name[:2] in ("04", "05", "06")}
-bets = list(bets.values()) or learning[:1]
+bets = list(bets.values()) or [cu.runs.load("00_replay")]
 fig, axes = plt.subplots(len(bets), 1, figsize=(10, 2.1 * len(bets)), squeeze=False)
 for letter, run, ax in zip("ABC", [bets[i] for i in np.random.default_rng(1).permutation(len(bets))], axes[:, 0]):
     frames, moments = run.replay
@@ -992,8 +992,7 @@ for letter, run, ax in zip("ABC", [bets[i] for i in np.random.default_rng(1).per
     done = [f"{moments[i] / moments[-1]:.0%} of training" for i in pick]
     cu.plots.film_strip([frames[i][:9] for i in pick], done, ax=ax)
     ax.set_ylabel(letter)
-if bets:
-    cu.show(fig, f"{len(bets)} of three replays (so far), six moments each, nine images a moment. Which family learns like this?")
+cu.show(fig, f"{len(bets)} of three replays (so far), six moments each, nine images a moment. Which family learns like this?")
 
 # %% [markdown]
 # ## Exercise 3 · *deeper*

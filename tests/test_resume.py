@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import course_utils as cu
-from course_utils import checkpoint, fingerprint, runs, runtime
+from course_utils import checkpoint, fingerprint, randomness, runs, runtime
 from tests.training import Crash, failing_at, mlp, noisy_loss, points, same, weights
 
 
@@ -288,7 +288,11 @@ def test_states_of_the_full_profile_stay_out_of_the_shipped_runs(monkeypatch):
 
 def test_random_states_come_back_whole():
     random.gauss(0, 1), np.random.randn(), torch.randn(1)  # one cached value each
-    with checkpoint.forked_random_state():
+    with randomness.forked():
         first = random.gauss(0, 1), np.random.randn(), torch.randn(3).tolist(), random.random()
         random.seed(1), np.random.seed(1), torch.manual_seed(1)
-    assert first == (random.gauss(0, 1), np.random.randn(), torch.randn(3).tolist(), random.random())
+    packed = randomness.to_tensors(randomness.states())
+    second = random.gauss(0, 1), np.random.randn(), torch.randn(3).tolist(), random.random()
+    randomness.restore(randomness.from_tensors(packed))
+    third = random.gauss(0, 1), np.random.randn(), torch.randn(3).tolist(), random.random()
+    assert first == second == third

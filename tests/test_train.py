@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import course_utils as cu
 from course_utils import runtime, session
 from course_utils.ema import EMA
+from course_utils.train import log_interval
 from tests.training import mlp, noisy_loss, points, same, weights
 
 
@@ -378,3 +379,11 @@ def test_preview_steps_are_few_dense_at_first_and_end_at_the_end():
     gaps = [b - a for a, b in zip(due, due[1:])]
     assert due[0] == 0 and due[-1] == 2_000 and len(due) <= 12 and gaps == sorted(gaps)
     assert session.preview_steps(2_000, start=500)[0] > 500
+    assert session.preview_steps(2_000, start=500, wanted=[0, 500, 900]) == [900]
+
+
+@pytest.mark.parametrize("total", [1, 7, 8, 60, 200, 2_000, 60_000])
+def test_log_points_are_neither_rare_nor_costly(total):
+    every = log_interval(total)
+    assert 1 <= every <= total and min(total, 8) <= total // every
+    assert every >= 20 or total < 200

@@ -62,7 +62,7 @@ def psnr(fn):
     expect_close(halved - out, torch.full((6,), 6.0206), "half the error is 6.02 dB more", atol=1e-2)
 
 
-@exercise("03.masked_loss", verified="visible pixels cost nothing, hidden ones count equally, and only they get gradients")
+@exercise("03.masked_loss", verified="visible pixels cost nothing, hidden ones count equally, only they get gradients")
 def masked_loss(fn):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(4, 20, generator=generator)

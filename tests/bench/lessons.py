@@ -1,9 +1,10 @@
-"""Measure every lesson and write the table of the README: `python tasks.py bench`.
+"""Measure every lesson, and write the table and the picture of the README: `python tasks.py bench`.
 
 Live minutes are those that the builder measured when it executed the notebook; quick seconds are measured here, as the
 wall time of the lesson as a plain script in the quick profile, import included.
 """
 
+import base64
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from course_utils import checks, runtime
 
 BEGIN, END = "<!-- lessons:begin -->", "<!-- lessons:end -->"
 README = runtime.ROOT / "README.md"
+PICTURE = "Draws from N(μ, Σ_r)"  # how the caption of the README's picture begins, in lesson 00
 
 
 def quick_seconds(source) -> float:
@@ -36,8 +38,18 @@ def row(source) -> str:
     return f"| {number} | {link} | {exercises} | {live:.1f} min | {seconds:.0f} s | {sheet} |"
 
 
+def save_picture() -> None:
+    """Copy one figure of lesson 00's notebook to docs/picture.png. Raises StopIteration if no caption matches."""
+    book = nbformat.read(runtime.ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
+    outputs = (output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs)
+    data = next(output.data for output in outputs
+                if "image/png" in output.get("data", {}) and output.data["text/plain"].startswith(PICTURE))  # fmt: skip
+    (runtime.ROOT / "docs" / "picture.png").write_bytes(base64.b64decode(data["image/png"]))
+
+
 def main() -> None:
-    """Write the table between the two markers of the README."""
+    """Write the table between the two markers of the README, and the picture beside it."""
+    save_picture()
     lines = ["| # | lesson | exercises | live | quick | in class |", "|---|---|---|---|---|---|"]
     lines += [row(source) for source in sorted((runtime.ROOT / "lessons").glob("*.py"))]
     lines += ["", f"Measured on: {runtime.describe()}".replace(" · profile live", "") + "."]
