@@ -18,11 +18,12 @@ from PIL import Image, PngImagePlugin
 
 from course_utils import runtime
 
-DPI = 160
-"""Resolution of shown figures, dots per inch; they are displayed at 100 dots per inch, so they stay sharp."""
+DPI = 110
+"""Resolution of shown figures, dots per inch; they are displayed at 100. A long lesson shows 25 of them and must
+stay under 600 KB, which decides this number, the number of colours and LIMIT_KB."""
 DISPLAY_DPI = 100
-LIMIT_KB = 70
-"""A picture above this many KB is reduced: a notebook with twelve of them must stay under 600 KB."""
+LIMIT_KB = 36
+"""A picture above this many KB is drawn again with fewer pixels and colours."""
 _numbers = itertools.count(1)
 
 
@@ -81,12 +82,12 @@ def close(fig) -> None:
 
 
 def png(fig, dpi: int = DPI) -> bytes:
-    """Return a figure as small PNG bytes (grey, or a palette of at most 256 colours); the figure stays open.
+    """Return a figure as small PNG bytes (a palette of at most 64 colours or greys); the figure stays open.
 
     Width and height in pixels are the figure's inches times `dpi`, unless the file would exceed LIMIT_KB: then it is
     drawn again at DISPLAY_DPI and with fewer colours.
     """
-    for attempt, colours in ((dpi, 256), (DISPLAY_DPI, 64), (DISPLAY_DPI, 16)):
+    for attempt, colours in ((dpi, 64), (DISPLAY_DPI, 32), (DISPLAY_DPI, 16)):
         picture = palette_png(_rendered(figure_of(fig), attempt), colours, attempt)
         if len(picture) <= LIMIT_KB * 1024:
             break

@@ -37,7 +37,7 @@ class Run:
     """A saved run: `name`, `path` (its folder), `card` (dict), `own` (a reader's, not a shipped one)."""
 
     name: str
-    path: Path
+    path: Path = field(repr=False)
     card: dict = field(repr=False)
     own: bool = False
 

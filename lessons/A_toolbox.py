@@ -4,7 +4,8 @@
 # **Seven tools that every lesson leans on: one picture and one check a card, ten minutes each.**
 #
 # Nobody reads this appendix from top to bottom. A lesson says "see Card 4", you come here, run the set-up and the
-# data cell, and then that card alone: no card needs another.
+# data cell, and then that card alone: no card needs another. Each is *core* for the lesson that sends you; what is
+# marked *deeper* is for the curious.
 #
 # | card | the question it answers | first needed in |
 # |---|---|---|
@@ -91,7 +92,7 @@ cu.show(fig_ax.figure, "Eight draws from each of four sources, A to D. Two of th
 
 # %% [markdown]
 # A holds training images. B is one Gaussian over all 784 pixels: strokes appear, since neighbouring pixels go
-# together, but no row of them is a digit. C has the right ink at every pixel and no structure at all. D looks as real
+# together, but none of them is a digit. C has the right ink at every pixel and no structure at all. D looks as real
 # as A, yet this source never draws a 7, 8 or 9: an eye that sees eight images cannot notice, a ruler that sees
 # thousands can. Card 7 builds that ruler, and shows what *it* cannot see.
 
@@ -137,9 +138,9 @@ print(f"loss of predicting the mean for everyone: {((y.mean().expand(64) - y) **
 # %% [markdown]
 # Why twice the variance: all $n^2$ pairs are compared, and with $y_i, y_j$ independent picks of the same list,
 # $\frac{1}{n^2}\sum_{ij}(y_i - y_j)^2 = 2\overline{y^2} - 2\bar y^2 = 2\operatorname{Var}(y)$. Worse, the loss has
-# moved its minimum: $\frac{1}{n^2}\sum_{ij}(p_i-y_j)^2$ falls when every $p_i$ goes to $\bar y$. The network
-# dutifully learns to answer the mean, the curve goes down nicely, and nobody is told. Cure: assert the shapes of a
-# loss's arguments, or read them aloud.
+# moved its minimum: $\frac{1}{n^2}\sum_{ij}(p_i-y_j)^2=\frac1n\sum_i(p_i-\bar y)^2+\operatorname{Var}(y)$ is least
+# when every $p_i$ is $\bar y$. The network dutifully learns to answer the mean, the curve goes down nicely, and
+# nobody is told. Cure: assert the shapes of a loss's arguments, or read them aloud.
 #
 # **The same stretching, used on purpose**, compares every row of one table with every row of another. Directly,
 # `((a[:, None] - b[None]) ** 2).sum(-1)` builds a tensor of $n \times m \times d$ numbers: for 5,000 by 5,000 images
@@ -191,10 +192,10 @@ pairs = [f"{a:.0f}/{b:.0f}" for a, b in zip(within, others, strict=True)]
 print("within the class / to the others, digits 0 to 9:", "  ".join(pairs))
 
 # %% [markdown]
-# Each bar stays below its dot, but only for the 1 by a wide margin: 48 against 101, since a 1 has little ink and two
-# of them hardly differ; its block is the dark square. For the 2, 5, 6 and 8 the bar reaches more than four fifths of
-# the dot (two 6s are 100 apart, a 6 and another digit 115): in pixel space "the same digit" is a weak notion of near.
-# That is one reason why Card 7 measures in *features*, and why lesson 03 looks for a better space.
+# Each bar stays below its dot. For the 1 the margin is widest, 48 against 101, since a 1 has little ink and two of
+# them hardly differ; its block is the dark square, then come 9 and 7. For the 2, 5, 6 and 8 the bar reaches more than
+# four fifths of the dot (two 6s are 100 apart, a 6 and another digit 115): in pixel space "the same digit" is a weak
+# notion of near. That is one reason why Card 7 measures in *features*, and why lesson 03 looks for a better space.
 
 # %% [markdown]
 # ## Card 2 · Autograd and the training loop
@@ -274,14 +275,18 @@ for name, M in maps.items():
     torch.testing.assert_close(states[-1], torch.linalg.matrix_power(M, 40) @ states[0])  # 40 steps are M⁴⁰
 
 # %% slideshow={"slide_type": "slide"}
+def height(x):
+    """√(2L) of the bowl at points x (n, 2): evenly spaced contour lines."""
+    return (h * x**2).sum(1).sqrt()
+
+
 fig, axes = plt.subplots(1, 4, figsize=(9.4, 2.7))
 rows = []
 for ax, (name, path) in zip(axes, paths.items(), strict=True):
     eigenvalues = torch.linalg.eigvals(maps[name])
     largest, side = eigenvalues.abs().max(), 5 if name.startswith("η") else 10
     if name.startswith("η"):
-        bowl = lambda x: (h * x**2).sum(1).sqrt()  # noqa: E731
-        cu.plots.density(bowl, (-5, 5), ax=ax, filled=False, colors="#cccccc", levels=3, linewidths=0.9)
+        cu.plots.density(height, (-5, 5), ax=ax, filled=False, colors="#cccccc", levels=3, linewidths=0.9)
     ax.plot(*path.T, "o-", markersize=4, linewidth=1.3, color=cu.plots.PALETTE[1 if largest > 1 else 0])
     ax.plot(*path[0], "ks")
     ticks = (-side, 0, side)
@@ -977,15 +982,16 @@ cu.table(rows, ["source", "components", *ratios, "classifier", *ratios],
 # are: 1.7 floors at $n=100$ and 11 at 2,000 in linear features, 5 and about 60 in the classifier's. A ruler's
 # resolution is bought with samples. **Training images** pass in the classifier's features, but in linear ones they
 # are 1.6 floors high at $n=2{,}000$. They are perfectly real; MNIST's training and test digits were written by
-# different people, and this ruler is fine enough to show it. At $n=5{,}000$ the classifier's begins to notice as well
-# (1.3 floors). No generator trained on them should be expected to do better.
+# different people, and this ruler is fine enough to show it. No generator trained on them should be expected to do
+# better.
 #
-# **The Gaussian** is the lesson. In linear features it is exactly as good as real training images, although row B
-# holds no digit at all: it was *built* to have their mean and covariance, a linear feature hands these through, and
-# (A10) looks at nothing else. The ruler is fooled completely. Non-linear features mix the higher moments, strokes and
-# loops and corners, into mean and covariance: there the same samples are more than 200 floors high, and further away
-# than digits of only seven kinds. The numbers of the two panels cannot be compared with each other (their units
-# differ), but the *order* of the candidates has changed: what a Fréchet distance means is decided by its features.
+# **The Gaussian** is the lesson. In linear features it is as good as real training images (1.7 floors against 1.6),
+# although row B holds no digit at all: it was *built* to have their mean and covariance, a linear feature hands these
+# through, and (A10) looks at nothing else. The ruler is fooled completely. Non-linear features mix the higher
+# moments, strokes and loops and corners, into mean and covariance: there the same samples are more than 200 floors
+# high, and further away than digits of only seven kinds. The numbers of the two panels cannot be compared with each
+# other (their units differ), but the *order* of the candidates has changed: what a Fréchet distance means is decided
+# by its features.
 #
 # **In the lessons** `cu.metrics.quality(samples)` prints distance, floor and ratio in the classifier's features. It
 # is still a ruler with two moments and one set of features; lesson 07 fools it on purpose.
@@ -1046,7 +1052,7 @@ questions = [
      1, "(7 − 1)·2 + 4 − 2 = 14."),
     ("A generator has a Fréchet distance of 2.1 at n = 1,000. Is that good?", ["yes", "no", "one cannot say"], 2,
      "Not without the features and the real-against-real value at the same n."),
-]  # fmt: skip
+]
 keys = ("text", "options", "answer", "why")
 cu.quiz([dict(zip(keys, question, strict=True)) for question in questions], "Seven questions, one for each card.")
 

@@ -95,8 +95,11 @@ def resumed(folder):
         train("mine", crash=True)
     dist.barrier()
     saved = torch.load(checkpoint.resume_path("mine"), weights_only=True)["step"]
+    write, written = checkpoint.write_resume, []
+    checkpoint.write_resume = lambda *args: (written.append(args), write(*args))
     again, straight = train("mine"), train()
-    return saved, all(torch.equal(a, b) for a, b in zip(again.parameters(), straight.parameters()))
+    checkpoint.write_resume = write
+    return saved, all(torch.equal(a, b) for a, b in zip(again.parameters(), straight.parameters())), len(written)
 
 
 def stopped_by(rank_0, rank_1, rank):

@@ -64,7 +64,7 @@ def test_each_rank_draws_its_own_noise(results):
 
 def test_resume_gives_every_rank_its_own_random_state_back(results):
     for rank in (0, 1):
-        saved, equal = load(results, 2, rank)[1]["resumed"]
+        saved, equal, _ = load(results, 2, rank)[1]["resumed"]
         assert saved == 6 and equal
 
 
@@ -76,8 +76,9 @@ def test_stops_are_decided_on_rank_0(results):
 def test_rank_0_alone_prints_and_saves(results):
     folder, (alone, both) = results
     assert "seed 0" in alone
-    for line in ("profile live", "mine: resumed after step 6", "minutes=1e-09 struck after 4"):
+    for line in ("profile live", "mine: resumed after step 6", "minutes=1e-09 struck after 4", "training: 40 steps"):
         assert both.count(line) == 1, line
+    assert load(results, 2, 0)[1]["resumed"][2] > 0 and load(results, 2, 1)[1]["resumed"][2] == 0
     name, command, files = load(results, 2, 0)[1]["run"]
     assert load(results, 2, 1)[1]["run"][0] == name and files == ["card.json", "weights.safetensors"]
     assert not [path.name for path in folder.iterdir() if path.name.endswith((".tmp", ".old"))]

@@ -270,7 +270,7 @@ def test_show_publishes_one_picture_with_alternative_text_and_the_visible_captio
     assert set(picture.data) == {"image/png", "text/plain"} and picture.data["text/plain"] == caption
     assert picture.metadata["image/png"] == {"alt": caption, "width": 750}
     image = Image.open(io.BytesIO(base64.b64decode(picture.data["image/png"])))
-    assert image.mode == "P" and image.size == (1200, 672), "two sharp pixels and more for each one shown"
+    assert image.mode == "P" and image.width == 750 * display.DPI // display.DISPLAY_DPI
     shown = text.data["text/markdown"]
     assert shown.startswith("**Figure.** *A line \\*falls\\* from 1 to 0\\_x\\_") and "<b>" not in shown
     assert not plt.get_fignums(), "the figure must be closed"

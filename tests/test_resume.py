@@ -277,6 +277,10 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
         assert path.read_text() == "old"
         raise Crash
     assert path.read_text() == "old" and [p.name for p in path.parent.iterdir()] == ["file"]
+    inode = path.stat().st_ino
+    with checkpoint.atomic(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new" and path.stat().st_ino != inode  # another file in its place, not the same refilled
 
 
 def test_states_of_the_full_profile_stay_out_of_the_shipped_runs(monkeypatch):

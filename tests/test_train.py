@@ -119,6 +119,17 @@ def test_fit_returns_the_average_and_leaves_the_raw_weights():
     cu.fit(without, noisy_loss, points(), steps=9)
     assert same(with_ema, without)
     assert not same(history.ema, with_ema)
+
+    model, batches = mlp(), points()
+    average, opt = EMA(model, 0.9), torch.optim.Adam(model.parameters(), fused=True)
+    cu.seed_everything(0)
+    model.train()
+    for t in range(9):
+        opt.zero_grad()
+        noisy_loss(model, batches.batch(t))["loss"].backward()
+        opt.step()
+        average.update()
+    assert same(history.ema, average.module)
     assert type(history.ema) is type(with_ema) and not history.ema.training
 
 
