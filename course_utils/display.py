@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from course_utils import runtime
 
-DPI = 110
+DPI = 104
 """Resolution of shown figures, dots per inch; they are displayed at 100. A long lesson shows 25 of them and must
 stay under 600 KB, which decides this number, the number of colours and LIMIT_KB."""
 DISPLAY_DPI = 100
@@ -82,12 +82,12 @@ def close(fig) -> None:
 
 
 def png(fig, dpi: int = DPI) -> bytes:
-    """Return a figure as small PNG bytes (a palette of at most 64 colours or greys); the figure stays open.
+    """Return a figure as small PNG bytes (a palette of at most 48 colours or greys); the figure stays open.
 
     Width and height in pixels are the figure's inches times `dpi`, unless the file would exceed LIMIT_KB: then it is
     drawn again at DISPLAY_DPI and with fewer colours.
     """
-    for attempt, colours in ((dpi, 64), (DISPLAY_DPI, 32), (DISPLAY_DPI, 16)):
+    for attempt, colours in ((dpi, 48), (DISPLAY_DPI, 24), (DISPLAY_DPI, 16)):
         picture = palette_png(_rendered(figure_of(fig), attempt), colours, attempt)
         if len(picture) <= LIMIT_KB * 1024:
             break

@@ -238,7 +238,8 @@ def frechet(fn):
          "covariances commute. Take the eigenvalues of Σ₁^½ Σ₂ Σ₁^½.")  # fmt: skip
     expect_close(call(fn, mean_b, b, mean_a, a), out, "exchanging the two Gaussians changes the distance.", atol=1e-6)
     cross = torch.linalg.eigvals(a @ b).real.clamp(min=0).sqrt().sum()
-    expect_close(out, shift + a.trace() + b.trace() - 2 * cross, "for covariances that do not commute the value is wrong: "
+    goal = shift + a.trace() + b.trace() - 2 * cross
+    expect_close(out, goal, "for covariances that do not commute the value is wrong: "
                  "the λ are the eigenvalues of Σ₁^½ Σ₂ Σ₁^½ (the same as those of Σ₁Σ₂).", atol=1e-6)  # fmt: skip
     flat, origin = torch.diag(torch.tensor([1.0, 0.0, 1e-9])), torch.zeros(3)
     expect_close(call(fn, origin, flat, origin, flat), 0.0, "an eigenvalue of 0 breaks it: clamp it first.", atol=1e-3)
