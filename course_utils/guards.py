@@ -74,5 +74,5 @@ def check(name: str | None, state: dict) -> None:
     if not isinstance(state, dict):
         raise TypeError("state must be a dict such as {'model': model, 'optimiser': optimiser}.")
     for key, part in state.items():
-        if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+        if part is not None and not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
             raise TypeError(f"state[{key!r}] is a {type(part).__name__}, which has no state_dict: it cannot be saved.")

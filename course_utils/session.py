@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from course_utils import checkpoint, distributed, fingerprint, randomness, runtime
+from course_utils.ema import EMA
 from course_utils.feed import Feed, describe
 from course_utils.guards import Interrupts, OutOfMemory, check, evaluation, is_out_of_memory
 from course_utils.history import History, Pending
@@ -27,11 +28,13 @@ class Session:
     def __init__(self, step, batches, state: dict, total: int, *, name=None, preview=None, preview_at=None,
                  minutes=None, seed=0):  # fmt: skip
         check(name, state)
+        state = {key: part for key, part in state.items() if part is not None}
         self.state, self.name, self.preview, self.minutes = state, name, preview, minutes
         self.modules = [part for part in state.values() if isinstance(part, nn.Module)]
         distributed.prepare(*self.modules)
         self.device = next((w.device for m in self.modules for w in m.parameters()), runtime.device())
         self.history, self.pending, self.interrupts = History(name, seed, total), Pending(), Interrupts()
+        self.history.ema = next((part.module for part in state.values() if isinstance(part, EMA)), None)
         self.snapshot, self.start, self.problem = checkpoint.Snapshot(state), 0, None
         self.identity, self.batch_size = {}, getattr(batches, "batch_size", None)
         runtime.seed_everything(seed)

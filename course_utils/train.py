@@ -54,14 +54,11 @@ def fit(
             average.update()
         return losses
 
-    state = {"model": model, "optimiser": opt, "scaler": scaler, "schedule": schedule, "ema": average}
-    history = loop(
-        step, batches, state={key: part for key, part in state.items() if part is not None}, steps=steps, full=full,
-        name=name, preview=average.seen_by(preview) if average else preview, preview_at=preview_at, minutes=minutes,
-        log_every=log_every, seed=seed,
+    return loop(
+        step, batches, state={"model": model, "optimiser": opt, "scaler": scaler, "schedule": schedule, "ema": average},
+        steps=steps, full=full, name=name, preview=average.seen_by(preview) if average else preview,
+        preview_at=preview_at, minutes=minutes, log_every=log_every, seed=seed,
     )  # fmt: skip
-    history.ema = average.module if average else None
-    return history
 
 
 def loop(
@@ -72,12 +69,12 @@ def loop(
     """Call `step(*batch)` for `steps` batches (`full` in profile full, at most 8 in quick); returns the history.
 
     `step` returns a dict of scalars; they stay on the device and are read every `log_every` steps only. `state` names
-    what is trained: modules, optimisers, schedules. `batches`: `cu.Batches`, a DataLoader or a list of batches.
-    `seed` seeds the generators. A `name` makes the call resumable (see `cu.runs.forget`). `preview(step)` returns a
-    figure or images, drawn a dozen times, or at the first log points from each step in `preview_at` on; `minutes` caps
-    the time. Ctrl-C ends training after the present step; a loss that is not finite restores the weights of the last
-    log point: `history.stopped` says so. Modules are moved to the device, trained in train mode and left in eval mode.
-    Raises OutOfMemory, and RuntimeError where a resume does not fit.
+    what is trained: modules, optimisers, schedules, an `EMA` (it becomes `history.ema`). `batches`: `cu.Batches`, a
+    DataLoader or a list of batches. `seed` seeds the generators. A `name` makes the call resumable (see
+    `cu.runs.forget`). `preview(step)` returns a figure or images, drawn a dozen times, or at the first log points from
+    each step in `preview_at` on; `minutes` caps the time. Ctrl-C ends training after the present step; a loss that is
+    not finite restores the weights of the last log point: `history.stopped` says so. Modules are moved to the device,
+    trained in train mode and left in eval mode. Raises OutOfMemory, and RuntimeError where a resume does not fit.
     """
     total = planned(steps, full)
     every = log_every or log_interval(total)

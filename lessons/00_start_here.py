@@ -33,10 +33,10 @@ for run in learning[:1]:
 # %% [markdown]
 # ## 1 What you will make · *core*
 #
-# **At which epoch would you first have said "handwriting"?** At epoch 0 every image is the same grey. After one pass
-# over the data there are soft strokes, after ten most images are some digit, and between epochs 100 and 200 one has
-# to search for a change. Nobody told the network what a digit is, and nothing here was copied: each image is a random
-# code, decoded. The last section trains the network before your eyes.
+# **At which epoch would you first have said "handwriting"?** At epoch 0 every image is the same grey noise. After one
+# pass over the data there are soft strokes, after ten most images are some digit, and between epochs 100 and 200 one
+# has to search for a change. Nobody told the network what a digit is, and nothing here was copied: each image is a
+# random code, decoded. The last section trains the network before your eyes.
 #
 # That network is one family among several. In the next figure each row comes from another source: one row is
 # handwriting that no model has seen, the others are made by models of this course. **Rank the rows from worst to best
@@ -69,7 +69,7 @@ print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHI", order))
 # - *place* supervised, unsupervised, semi-supervised and reinforcement learning beside each other (deeper).
 #
 # **Builds on** one course in machine learning and Python. **Takes** 75 minutes in class for the sections marked
-# *core*, as long again for the *deeper* ones. Its cells run for about a minute and a half on two CPU cores.
+# *core*, as long again for the *deeper* ones. Its cells run for about 70 seconds on two CPU cores.
 #
 # | letter | means | letter | means |
 # |---|---|---|---|
@@ -700,12 +700,12 @@ fig, axes = plt.subplots(1, 3, figsize=(11.5, 4.1), layout="constrained")
 for ax, (name, code) in zip(axes, codes.items()):
     folds = np.arange(len(code)) % 5
     right = [neighbors.KNeighborsClassifier(5).fit(code[folds != k], labels[folds != k]).score(code[folds == k], labels[folds == k]) for k in range(5)]
-    ax.scatter(*code.T, c=[cu.plots.CLASS_COLOURS[label] for label in labels], s=5)
+    ax.scatter(*code[::2].T, c=[cu.plots.CLASS_COLOURS[label] for label in labels[::2]], s=6)
     for digit in range(10):
         ax.text(*np.median(code[labels == digit], axis=0), str(digit), weight="bold", fontsize=14, ha="center", va="center",
                 bbox={"fc": "white", "alpha": 0.7, "ec": "none", "pad": 1})  # fmt: skip
     ax.set(xticks=[], yticks=[], xlabel="first coordinate", ylabel="second coordinate", title=f"{name}: {np.mean(right):.0%}")
-cu.show(fig, "1,797 digits in two dimensions by three methods, coloured by class. The percentage: digits recognised from these two "
+cu.show(fig, "Digits in two dimensions by three methods, coloured by class (every second of 1,797 drawn). The percentage: digits recognised from these two "
         "numbers alone by their five nearest neighbours.")  # fmt: skip
 
 
@@ -962,7 +962,7 @@ history = cu.fit(vae, vae_loss, batches, steps=2 * len(batches), full=200 * len(
 # %%
 replay = np.stack(history.frames), np.array(history.frame_steps) // len(batches)
 what = f"a small network after {epochs[-1]} epochs (lesson 00)"
-cu.save_run("00_replay", vae, what=what, history=history, replay=replay, lesson="00_start_here")
+saved = cu.save_run("00_replay", vae, what=what, history=history, replay=replay, lesson="00_start_here")
 
 # %%
 yours36 = show_codes().detach()

@@ -278,11 +278,11 @@ def idx(shape, fill=None):
         b"",
         b"not gzip",
         idx((5, 2, 2))[:-9],
-        gzip.compress(b"\x00\x00"),
-        gzip.compress(struct.pack(">HBBI", 0, 8, 1, 5) + b"1234"),
-        gzip.compress(struct.pack(">HBBI", 0, 8, 1, 5) + b"123456"),
-        gzip.compress(struct.pack(">HBBI", 0, 9, 1, 4) + b"1234"),
-        gzip.compress(struct.pack(">HBBI", 0, 8, 1, 0)),
+        gzip.compress(b"\x00\x00", mtime=0),
+        gzip.compress(struct.pack(">HBBI", 0, 8, 1, 5) + b"1234", mtime=0),
+        gzip.compress(struct.pack(">HBBI", 0, 8, 1, 5) + b"123456", mtime=0),
+        gzip.compress(struct.pack(">HBBI", 0, 9, 1, 4) + b"1234", mtime=0),
+        gzip.compress(struct.pack(">HBBI", 0, 8, 1, 0), mtime=0),
     ],
 )
 def test_parse_idx_refuses_what_is_none(content):

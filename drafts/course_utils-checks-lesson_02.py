@@ -29,7 +29,7 @@ def responsibilities(fn):
     far, far_px = call(fn, log_w, log_n - 5000)
     expect(
         torch.isfinite(far).all() and torch.isfinite(far_px).all(),
-        "with log-densities near -5000 every exp() is 0 and its logarithm -inf: use torch.logsumexp, without exp() first.",
+        "with log-densities near -5000 every exp() is 0 and its logarithm -inf: use torch.logsumexp, no exp() first.",
     )
     columns = log_r.exp().sum(0)
     expect(
@@ -45,7 +45,7 @@ def responsibilities(fn):
     expect_close(
         flat.exp(),
         log_w.exp().expand(4, 3),
-        "where all components have the same density, the responsibilities are the weights: add log w before normalising.",
+        "where all components have the same density, the responsibilities are the weights: add log w first.",
     )
     expect_close(flat_px, torch.zeros(4), "log p(x) of equal densities 1 is log Σ w = 0: sum w_k N_k, not N_k.")
     expect_close(
@@ -80,10 +80,9 @@ def weights_and_means(fn):
     expect_shape(means, (3, 4), "K = 3 components in d = 4 dimensions: is a size or an axis fixed to 2?")
     expect_close(weights.sum(), 1.0, "the weights must sum to 1: the share of all points that each component owns.")
     expect_close(
-        (weights[:, None] * means).sum(0),
-        points.mean(0),
-        "fractions of points count: Σ w_k μ_k must be the mean of all data. Do not turn the responsibilities into hard "
-        "choices.",
+        weights,
+        soft.mean(0),
+        "fractions of points count: add up the responsibilities as they are. Do not turn them into hard choices.",
     )
     pull = torch.einsum("nk,nkd->kd", soft, points[:, None] - means)
     expect_close(pull, torch.zeros(3, 4), "at the maximum Σ_n r_nk (x_n − μ_k) = 0 for every component; it is not.")
@@ -91,7 +90,7 @@ def weights_and_means(fn):
 
 @exercise(
     "02.conditional",
-    verified="nothing seen gives N(0, I); agrees with the conditional of the joint Gaussian; covariance shrinks as pixels come in",
+    verified="nothing seen gives N(0, I), the mean image z = 0; agrees with the conditional of the joint Gaussian",
 )
 def latent_given_seen(fn):
     W, mean, noise = _random(6, 2, seed=4), _random(6, seed=5), torch.tensor(0.3, dtype=torch.float64)
@@ -107,6 +106,11 @@ def latent_given_seen(fn):
     )
     centre, _ = call(fn, mean.expand(1, 6), mean, W, noise)
     expect_close(centre, torch.zeros(1, 2), "an image equal to the mean gives z = 0: subtract the mean from x.")
+    _compare_with_joint(fn, x, mean, W, noise, z, cov)
+
+
+def _compare_with_joint(fn, x, mean, W, noise, z, cov):
+    """The long way round: condition the joint Gaussian of z and x."""
     joint = W @ W.T + noise * torch.eye(6)  # Cov(x), and Cov(z, x) = Wᵀ
     true_z = torch.linalg.solve(joint, (x - mean).T).T @ W
     true_cov = torch.eye(2) - W.T @ torch.linalg.solve(joint, W)
@@ -116,14 +120,12 @@ def latent_given_seen(fn):
         "you return the precision I + WᵀW/σ²; the covariance is its inverse.",
     )
     wrong_noise = torch.linalg.inv(torch.eye(2) + W.T @ W / noise**2)
-    expect(
-        not torch.allclose(cov, wrong_noise), "`noise` is the variance σ² already; do not square it again."
-    )
+    expect(not torch.allclose(cov, wrong_noise), "`noise` is the variance σ² already; do not square it again.")
     expect_close(cov, true_cov, "C = (I + WᵀW/σ²)⁻¹ should equal I − Wᵀ(WWᵀ + σ²I)⁻¹W, the conditional of the joint.")
     expect_close(
         z,
         true_z,
-        "the mean is C Wᵀ(x − μ)/σ²: it differs from the conditional of the joint Gaussian. Is the division by σ² there?",
+        "the mean C Wᵀ(x − μ)/σ² differs from the conditional of the joint Gaussian. Is the division by σ² there?",
     )
     rotated = call(fn, x, mean, W @ torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64), noise)[0]
     expect_close(rotated.square().sum(1), z.square().sum(1), "turning the factors W must turn z and change no length.")
@@ -131,7 +133,7 @@ def latent_given_seen(fn):
 
 @exercise(
     "02.kl_gaussians",
-    verified="zero for equal Gaussians; two cases by hand; not symmetric; agrees with torch.distributions; unchanged by a change of units",
+    verified="zero for equal Gaussians; two cases by hand, in the right order; agrees with torch.distributions in 4-D",
 )
 def kl_gaussians(fn):
     zero, eye = torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
@@ -154,9 +156,14 @@ def kl_gaussians(fn):
     )
     expect(
         not torch.allclose(one, (0.5 * (8 - 2 + torch.log(torch.tensor(16.0)))).double(), atol=1e-4),
-        "the sign of the log-determinants is turned: the second Gaussian's stands with a plus, the first's with a minus.",
+        "the sign of the log-determinants is turned: the second Gaussian's has a plus, the first's a minus.",
     )
     expect_close(one, 3 - torch.log(torch.tensor(4.0)), "KL(N(0, 4I) ‖ N(0, I)) in 2-D is ½(8 − 2 − log 16) = 1.614.")
+    _compare_in_four_dimensions(fn)
+
+
+def _compare_in_four_dimensions(fn):
+    """Correlated Gaussians against torch.distributions."""
     a, b = _random(4, 6, seed=7), _random(4, 6, seed=8)
     first = (_random(4, seed=9), a @ a.T / 4)
     second = (_random(4, seed=10), b @ b.T / 4)

@@ -1,4 +1,4 @@
-"""Lesson 02: its mixtures against scikit-learn, torch.distributions and brute force; its identities; its shipped run."""
+"""Lesson 02: mixtures against scikit-learn, torch.distributions and brute force; identities; the shipped run."""
 
 import math
 
@@ -137,7 +137,8 @@ def test_forward_kl_matches_moments_reverse_picks_a_bump():
     p = 0.6 * L.bell(L.grid, -3, 0.7) + 0.4 * L.bell(L.grid, 3, 0.7)
     best = L.closest_gaussians(p)
     assert abs(best["forward KL(p ‖ q)"][1] + 0.6) < 0.11 and abs(best["forward KL(p ‖ q)"][2] - 3.02) < 0.11
-    assert abs(best["reverse KL(q ‖ p)"][1] + 3) < 0.11 and best["reverse KL(q ‖ p)"][3] == pytest.approx(0.511, abs=0.02)
+    reverse = best["reverse KL(q ‖ p)"]
+    assert abs(reverse[1] + 3) < 0.11 and reverse[3] == pytest.approx(0.511, abs=0.02)
     assert all(value[3] >= 0 for value in best.values()) and best["Jensen–Shannon"][3] <= math.log(2)
 
 
@@ -190,7 +191,7 @@ def test_em_on_images_never_falls_and_finds_a_planted_mixture():
     values = [L.em_on_images(model, x) for _ in range(80)]
     assert min(after - before for before, after in zip(values, values[1:])) >= -1e-9
     truth = float(planted.log_joint(x).logsumexp(1).mean())
-    assert truth < values[-1] < truth + 0.05  # above the truth on its own training data, but hardly
+    assert abs(values[-1] - truth) < 0.02
     assert abs(float(model.weights.sum()) - 1) < 1e-6
 
 
@@ -221,7 +222,7 @@ def test_the_shipped_mixture_matches_its_card():
     card = run.card["figures"]["validation nats"]
     assert abs(float(model.log_joint(val).logsumexp(1).mean()) - card["value"]) <= card["tolerance"]
     assert abs(float(model.weights.sum()) - 1) < 1e-3 and model.noise.min() > 0
-    draws = L.as_images(L.sample_images(model, 1_000).draw)
-    assert cu.metrics.psnr(draws[:, None].float() / 255, torch.from_numpy(run.samples)[:, None].float() / 255).mean() > 5
+    pixels = L.as_images(L.sample_images(model, 1_000).draw).float().mean(0)
+    assert (pixels - torch.from_numpy(run.samples).float().mean(0)).abs().max() < 25  # of 255: the same mean image
     assert run.card["samples"] == {"kind": "draws", "n": 1_000}
     assert sum(file.stat().st_size for file in run.path.iterdir()) <= 1.55e6

@@ -9,7 +9,7 @@
 # **After this lesson you can** write a mixture density and draw from it · compute responsibilities by Bayes in log-space · derive EM from the bound
 # $\log p=\text{ELBO}+\mathrm{KL}$ and say why it never falls · show how it breaks and repair it · complete a half-hidden image exactly, and say why a perfect draw scores 3 dB below the mean.
 #
-# **Builds on** 01 (Bayes, log-sum-exp, marginals of a Gaussian); Appendix A, Cards 3 (log-sum-exp), 4 (Gaussians) and 5 (KL). **Runs** in about MINUTES minutes on two CPU cores. Sections 1–4, 8 and 10 are *core*, the others *deeper*.
+# **Builds on** 01 (Bayes, log-sum-exp, marginals of a Gaussian); Appendix A, Cards 3 (log-sum-exp), 4 (Gaussians) and 5 (KL). **Runs** in a few minutes on two CPU cores. Sections 1–4, 8 and 10 are *core*, the others *deeper*.
 #
 # | letter | meaning | letter | meaning |
 # |---|---|---|---|
@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 import torch
 from sklearn.mixture import GaussianMixture
 from torch import nn
-from torch.distributions import Categorical, LowRankMultivariateNormal, MultivariateNormal, kl_divergence
+from torch.distributions import LowRankMultivariateNormal, MultivariateNormal, kl_divergence
 
 import course_utils as cu
 
@@ -46,7 +46,7 @@ ax = cu.plots.image_grid(frames[-1], rows=1, titles=["seen", *"12345678"])
 cu.show(ax.figure, "The visible right half of the course's digit, and eight completions that the shipped mixture draws.")
 
 # %% [markdown]
-# Eight draws, eight different images, and every one agrees with the half that is seen: this is the first model of the course that says "either this or that". It is built here from a sum, a choice, and Bayes' rule.
+# Eight draws, eight different images, and every one agrees with the half that is seen. This is the first model of the course that completes an image. It is built here from a sum, a choice, and Bayes' rule.
 
 # %% [markdown]
 # ## 1 · A sum, not a product *(core)*
@@ -92,7 +92,7 @@ cu.show(fig, "Left: two weighted Gaussian pieces and their sum. Right: the produ
 print(f"the product peaks at {grid[product.argmax()]:.2f}, where the mixture has only {mixture[product.argmax()]:.3f}")
 
 # %% [markdown]
-# READ1
+# The sum has both peaks and integrates to 1.0000. The product has a single peak at −0.68, between the pieces, where neither of them has any mass to speak of, and its integral is 0.0015: not a density, and after division by 0.0015 just one more Gaussian. A product is small wherever *one* factor is small; it says "both", the sum says "either". (Products of densities have their place: Bayes' rule multiplies prior and likelihood, section 10.) The assertion in the cell compares the two sides of (2) at 1,601 points.
 
 # %% [markdown]
 # ## 2 · The hidden cause *(core)*
@@ -172,7 +172,7 @@ expected = log_r.exp().max(1).values.mean()
 print(f"{unsure:.0%} of the points have no responsibility above 90 %; the likeliest component is the true cause for {credited:.1%}, where the responsibilities promise {expected:.1%}")
 
 # %% [markdown]
-# READ2
+# Mixed colours lie where ellipses overlap: for 26 % of the points no component is credited with more than 90 %. The likeliest component is the true cause for 92.2 % of the points and not for the rest: a few points of the middle panel change colour on the right. That is no failure. The responsibilities announce it: their own largest values average 92.8 %, as they must when the model is the true one. Remember this comparison of *claimed* and *right*; section 10 makes it with a model that is wrong.
 
 # %% [markdown]
 # ## 3 · What fitting means *(core)*
@@ -222,7 +222,7 @@ cu.table(rows, ["bumps at", "distance", "mean of best q", "std of best q", "dist
 print(f"the mean and std of p: −0.40 and {math.sqrt(0.49 + 4 - 0.16):.2f} for bumps at ±2, −0.60 and {math.sqrt(0.49 + 9 - 0.36):.2f} at ±3; log(1/0.6) = {math.log(1 / 0.6):.2f}")
 
 # %% [markdown]
-# READ3
+# Forward KL takes the mean and the standard deviation of $p$ (−0.40 and 2.08, to the spacing of the grid; −0.60 and 3.02): it **covers**, and puts its peak where $p$ has a valley. That is what maximum likelihood does when a model is too simple, and why lesson 04 will see blur. Reverse KL **seeks**: the heavier bump, width 0.7, at a price of $\log(1/0.6)=0.51$ nats wherever the other bump is. It ignores 40 % of the data, as the generators of lesson 05 sometimes do. Jensen–Shannon is the surprise: at ±2 it covers like forward KL (the curves lie on each other), at ±3 it has changed sides and seeks. It is bounded, so a far bump costs no more than a missed one.
 
 # %% [markdown]
 # ## 4 · EM *(core)*
@@ -310,7 +310,7 @@ cu.show(fig, "EM with five components on the pinwheel: points coloured by respon
 print(f"log p per point: {values[0]:.3f} at the start, {values[5]:.3f} after 5 steps, {values[20]:.3f} after 20, {values[60]:.3f} after 60; the smallest change of any step is {falls:+.1e}")
 
 # %% [markdown]
-# READ4
+# The tie is broken by the centres alone: the component that is a little nearer takes a little more responsibility, moves, and takes more. The curve rises in bursts: from −3.249 to −2.678 in five steps, −2.243 after 20, and −2.211 after 60. Each burst is one ellipse finding an arm. No step lowers it; the smallest gain is $3\cdot10^{-7}$, and the cell asserts that none is below $-10^{-9}$ (rounding in double precision).
 
 # %% [markdown]
 # **The bound, computed.** Equation (5) can be checked number by number. Start with a poor guess, $q$ uniform, then alternate. Two curves: $\log p_\theta$ and $\text{ELBO}(q,\theta)$; the gap between them is a KL that we also compute on its own. **Predict** the shape: which curve moves in an E-step, which in an M-step?
@@ -344,7 +344,7 @@ cu.show(fig, "log p and the ELBO after each half step of EM (right: enlarged): t
 print(f"gap at the start {gap[0]:.3f}, after E {gap[1]:.1e}, after M {gap[2]:.4f}, and after the sixth M {gap[12]:.4f} nats")
 
 # %% [markdown]
-# READ5
+# With $q$ uniform the ELBO starts 0.727 nats below $\log p$. An E-step changes only $q$: $\log p$ stays, the ELBO jumps up to touch it, and the gap is zero to rounding. An M-step changes only $\theta$: the ELBO rises, $\log p$ rises by *more*, and a gap of 0.016 to 0.06 nats opens, because the old responsibilities are no longer the posterior of the new parameters. **Keep this picture.** In lesson 04 the E-step becomes a network that cannot reach the posterior, so the gap never closes, and both moves become gradient steps on the same ELBO.
 
 # %%
 @cache
@@ -367,7 +367,7 @@ def draw_em(iteration=0, K=5, seed=0):
 
 
 cu.explore(draw_em, "Step through EM on the pinwheel: points in the mixed colours of their responsibilities, 2-σ ellipses, and the log-likelihood.",
-           play=True, iteration=dict(min=0, max=40, value=8), K=(2, 8), seed=(0, 5))  # fmt: skip
+           play=True, iteration={"min": 0, "max": 40, "value": 8}, K=(2, 8), seed=(0, 5))  # fmt: skip
 
 # %% [markdown]
 # Play once with $K=5$, then change the seed and play again: the same data, another ending. Plateaus in the curve are moments when two components compete for one arm; a rise follows when one of them gives way. With $K=2$ the ellipses are wide and share everything; with $K=8$ some arms are cut in two.
@@ -387,7 +387,7 @@ print(f"ours {values[-1]:.10f}, scikit-learn {witness.score(x.numpy()):.10f} nat
 assert abs(values[-1] - witness.score(x.numpy())) < 1e-4
 
 # %% [markdown]
-# READ6
+# Ten digits agree, far below the $10^{-4}$ that we ask for: the two programs do the same arithmetic.
 #
 # ## 6 · k-means is the limit *(deeper)*
 #
@@ -420,7 +420,7 @@ at = {s: min(range(26), key=lambda i: abs(float(sigmas[i]) - s)) for s in (1.0, 
 print("; ".join(f"σ = {s}: largest responsibility {sure[i]:.3f}, means {apart[i]:.1e} apart" for s, i in at.items()))
 
 # %% [markdown]
-# READ7
+# At σ = 1 the largest responsibility averages 0.50 and the two sets of means are 1.3 apart; at 0.1 it is 0.976 and they are 0.023 apart, at 0.01 0.003. So between 0.1 and 0.01 EM has become k-means. The last percent goes slowly because of a few points almost halfway between two centres: their softmax stays soft until σ² is smaller than *their* difference of squared distances. k-means is EM for a model with the least to say: equal weights, equal round clusters, hard choices.
 #
 # ## 7 · How many pieces? *(deeper)*
 #
@@ -447,7 +447,7 @@ print(f"held-out data choose K = {by_fresh}, BIC K = {by_bic}; at K = {sizes[-1]
 print(f"spread over restarts at K = {by_fresh}: ± {scores[1].std(0)[sizes.index(by_fresh)]:.3f} nats")
 
 # %% [markdown]
-# READ8
+# The training curve rises throughout, to −1.32 nats at $K=25$, where fresh data say −2.54: worse than with five components. Fresh data choose 12 and BIC 8; neither says five. The arms are bent, and a bent arm is better served by two straight ellipses. **$K$ is the number of pieces a density needs, not the number of things in the world.** From 5 to 12 the curves are flat compared with what a bad start costs (the bands), so restarts matter as much as $K$.
 #
 # ## 8 · How it breaks *(core)*
 #
@@ -475,7 +475,7 @@ def em_until_it_breaks(x, params, steps, floor):
 small = cu.pinwheel(60).double()
 pair = {f"floor {floor:g}" if floor else "no floor": em_until_it_breaks(small, start(small, 6, seed=10), 40, floor) for floor in (0.0, 0.01)}
 fig, axes = plt.subplots(1, 4, figsize=(13, 3.6), width_ratios=(1, 1, 1.15, 1.15))
-for ax, (name, (fits, value, width)), (i, colour) in zip(axes, pair.items(), ((1, cu.plots.PALETTE[0]), (2, cu.plots.PALETTE[1])), strict=False):
+for ax, (name, (fits, value, width)), colour in zip(axes, pair.items(), cu.plots.PALETTE, strict=False):
     draw_mixture(ax, small, fits[-1], e_step(small, fits[-1])[0].exp())
     ax.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), title=f"{name}, step {len(value) - 1}")
     axes[2].plot(value, "o-", color=colour, markersize=4, label=name)
@@ -492,7 +492,7 @@ broken = sum(len(em_until_it_breaks(small, start(small, 6, seed), 150, 0.0)[1]) 
 print(f"starts that collapse within 150 steps: {broken} of {cu.budget(20, 3)}")
 
 # %% [markdown]
-# READ9
+# For 16 steps the two runs can hardly be told apart. Then one component owns a single point (cross), its σ falls from 0.01 to $5\cdot10^{-44}$ in one step, and the log-likelihood jumps from about −2 to +0.97 nats *per point*, although 59 of 60 points gained nothing; at the next step the Cholesky factorisation fails. EM kept its promise, it never fell; the promise was about the wrong thing. Fresh points are not fooled: −2.62 without the floor, −2.53 with. The floor of 0.01 on the variances caps the prize for sitting on a point. It stops the race, not the loner: the orange circle still owns one point, at σ = 0.1. Seven of twenty starts collapse here, without anyone setting a trap: few points a component is enough. (With a floor that is *added*, the M-step is no longer an exact maximum, so a tiny fall is possible; scikit-learn's `reg_covar` does the same.)
 
 # %%
 def step_of(floor):
@@ -525,7 +525,10 @@ cu.stepper((pair["no floor"][0][-7], pair["no floor"][1][:-7]), {"EM step, no fl
            "Ellipses of six components and the log-likelihood; the buttons make EM steps without and with a covariance floor.")  # fmt: skip
 
 # %% [markdown]
-# READ10 **The other trouble: where it starts.** EM climbs to the top of *its* hill. Six starts race on eight equal bumps, where eight components could be perfect. **Bet:** how many of six find all eight bumps?
+# Click *EM step, no floor* until the curve leaves the screen, then *Repair*.
+
+# %% [markdown]
+# **The other trouble: where it starts.** EM climbs to the top of *its* hill. Six starts race on eight equal bumps, where eight components could be perfect. **Bet:** how many of six find all eight bumps?
 
 # %% slideshow={"slide_type": "slide"}
 eight = cu.eight_gaussians(600).double()
@@ -545,7 +548,7 @@ found = int((ends > ends.max() - 0.01).sum())
 print(f"end values from {ends.min():.3f} to {ends.max():.3f} nats per point; {found} of 6 are within 0.01 of the best")
 
 # %% [markdown]
-# READ11
+# One of six. The end values lie between −1.531 and −1.061 nats per point, and only seed 1 has an ellipse for every bump. The others are stuck in a way one can see: two components share a bump while one ellipse spans two. To leave, a component would have to cross a region of low likelihood, and EM never goes down. Note the long plateaus before a late rise: a flat curve is no proof of the end. The remedies are several starts, and better ones (k-means++ spreads the first means out).
 #
 # ## 9 · Gradient descent on the same likelihood *(deeper)*
 #
@@ -585,7 +588,7 @@ settled = {seed: next(t for t, v in enumerate(run["EM"]) if v > run["EM"][-1] - 
 print(f"EM is within 0.01 nats of its end after {min(settled.values())} to {max(settled.values())} steps")
 
 # %% [markdown]
-# READ12
+# EM is within 0.01 nats of its end after 26 to 100 passes and needs no step size. Adam has a choice to make: 0.01 is smooth and slow, 0.2 quick, and 930 of its 2,400 steps go *down*. The ends differ too: from five of six starts EM arrives higher than every Adam run or level with the best one, from start 4 Adam finds −2.208 and EM −2.268. Neither is a global method; they leave the same start in different directions. What gradients buy is freedom: they need no closed-form M-step. From lesson 04 on there is none, and the bound of section 4 is climbed by gradient.
 #
 # ## 10 · Images: a mixture that completes digits *(core)*
 #
@@ -611,7 +614,7 @@ class PPCAMixture(nn.Module):
     def log_joint(self, x, seen=slice(None), doubt=0.0):
         """log w_k N(x_seen; …) by equation (8): x (N, seen pixels) → (N, K). `doubt` is added to σ² (see below)."""
         mean, W, noise = self.means[:, seen], self.factors[:, seen], self.noise + doubt
-        L = torch.linalg.cholesky(torch.eye(W.shape[2]) + W.mT @ W / noise[:, None, None])  # L Lᵀ = M, (K, r, r)
+        L = torch.linalg.cholesky(torch.eye(W.shape[2], dtype=W.dtype) + W.mT @ W / noise[:, None, None])  # L Lᵀ = M, (K, r, r)
         P = torch.linalg.solve_triangular(L, W.mT, upper=False)  # (K, r, d): |P e|² = eᵀ W M⁻¹ Wᵀ e
         low = torch.einsum("krd,nd->nkr", P, x) - torch.einsum("krd,kd->kr", P, mean)  # (N, K, r)
         squares = x.square().sum(1, keepdim=True) - 2 * x @ mean.T + mean.square().sum(1)  # (N, K): |e|²
@@ -672,9 +675,9 @@ def complete(model, x, seen, generator, doubt=0.0):
         m, C = checked_latent(x[:, seen], mu[seen], W[seen], noise + doubt)  # (N, r), (r, r)
         mean += weights[:, k, None] * (mu + m @ W.T)
         mine = component == k
-        eps = torch.randn(int(mine.sum()), W.shape[1], generator=generator)
+        eps = torch.randn(int(mine.sum()), W.shape[1], generator=generator, dtype=x.dtype)
         smooth[mine] = mu + (m[mine] + eps @ torch.linalg.cholesky(C).T) @ W.T
-    noisy = smooth + model.noise[component].sqrt()[:, None] * torch.randn(x.shape, generator=generator)
+    noisy = smooth + model.noise[component].sqrt()[:, None] * torch.randn(x.shape, generator=generator, dtype=x.dtype)
     return Completion(*(torch.where(seen, x, t) for t in (noisy, smooth, mean)), weights, component)
 
 
@@ -717,7 +720,7 @@ def em_on_images(model, x):
         mine = log_r[:, k] > -14  # a responsibility under a millionth does not count
         resp, mine = log_r[mine, k, None].exp(), x[mine]  # (n, 1), (n, d)
         m, C = checked_latent(mine, model.means[k], model.factors[k], model.noise[k])
-        z = torch.cat([m, torch.ones(len(m), 1)], 1)  # (n, r + 1)
+        z = torch.cat([m, torch.ones_like(m[:, :1])], 1)  # (n, r + 1)
         zz = z.T @ (resp * z)
         zz[:r, :r] += resp.sum() * C
         xz = mine.T @ (resp * z)  # (d, r + 1)
@@ -794,7 +797,7 @@ for name, value in quality.items():
 print(f"pixel noise σ: from {model.noise.min().sqrt():.3f} to {model.noise.max().sqrt():.3f}")
 
 # %% [markdown]
-# READ13
+# The directions change slant, thickness and the length of strokes, and hardly ever the class: each component is one way of writing one digit. Along a direction ink *fades* from one place to another, since $\mu+Wz$ is linear: where a real stroke would bend, these grow ghosts. The last column shows what the model really claims: the same σ on every pixel, paper included. The eye forgives the speckle, the ruler (Card 7) does not: its ratio to the real-data floor is printed for both, and both are far above 1.3. The draw with noise is the honest sample, and it is what the arena stores; the smooth one is a *mean given $z$*. Lesson 04 meets the same pair again as "draw" and "decoder mean".
 
 # %% [markdown]
 # **Half a digit.** Your digit, or the course's, with its left half hidden; eight exact completions, each labelled with the posterior weight of the component that was drawn. The two rows differ in one number, which the next paragraphs explain. **Bet:** how many different digits will each row show?
@@ -811,7 +814,7 @@ ax = cu.plots.image_grid(torch.cat(rows).clamp(0, 1).view(-1, 28, 28), rows=2, t
 cu.show(ax.figure, "The digit, its visible half, the conditional mean, and eight completions with the posterior weight of the component each was drawn from; as fitted, and with doubt 0.1.")
 
 # %% [markdown]
-# READ14
+# Compare the two printed lines: how many components keep more than 1 % of the posterior, and how much the largest one takes. The fewer, the more the eight completions are versions of one way of writing. Both rows are exact answers of a Gaussian mixture to "what could be on the left?"; they differ in how much the visible pixels are trusted. Which of the two certainties is *justified* can be measured.
 #
 # **How far off, and is a draw worse than the mean?** Let $x$ be the true hidden half and $x'$ an exact draw, both from $p(\cdot\mid x_s)$ and independent given $x_s$, with the common mean $m$. Expanding the square, the mixed term $2E[(x-m)^\top(m-x')]$ is zero, hence
 #
@@ -839,7 +842,9 @@ cu.table(rows, ["images", "mean image, dB", "conditional mean, dB", "one draw, d
          "PSNR over the hidden left half; how sure the model is of the component, and how often it is the one that the whole image gets.", digits=2)  # fmt: skip
 
 # %% [markdown]
-# READ15
+# On its own images the model is right about everything: the difference is 3 dB to sampling error, as (11) demands, and it is right about the component as often as it claims. On test digits both checks fail. The draws lie much less than 3 dB below the mean: the truth is farther from the mean than the model's own draws are. And the component it is all but sure of is far less often the one that the whole image gets. **Why so sure?** Equation (7) says that, given $k$ and $z$, the residuals of the 392 seen pixels are *independent*. They are not: where a stroke is a little too far left, twenty neighbouring pixels disagree together, and the model counts twenty independent witnesses where there is one. The log-likelihoods differ by too many nats, and the softmax turns that into certainty. The conditional mean still beats the mean image clearly, and it is the first completion of the course that looks at the seen half.
+#
+# **A repair that fits into one number.** Trust each seen pixel less: add a variance, the *doubt*, to the noise of the seen pixels in (8) and (9). Everything stays exact, for a model in which the seen pixels carry extra noise. **Predict:** will a model that trusts its evidence less predict the hidden half better or worse?
 
 # %%
 doubts = cu.budget([0.0, 0.01, 0.03, 0.1, 0.3, 1.0], [0.0, 0.1])
@@ -856,7 +861,7 @@ done = complete(model, test, right_half, torch.Generator().manual_seed(6), best)
 print(f"chosen on validation: doubt {best}; test digits: mean {psnr(done.mean, test, ~right_half):.2f} dB, one draw {psnr(done.draw, test, ~right_half):.2f} dB")
 
 # %% [markdown]
-# READ16
+# Better, for a while. With growing doubt the claimed certainty falls towards what is deserved, the conditional mean gains, and the difference between mean and draw grows towards 3 dB; far too much doubt throws away what the seen half says. Doubt does not make the *residuals* right (that would take a model of how neighbouring pixels err together, lessons 03 and 04), it only weighs them honestly. The same trick is called tempering elsewhere.
 
 # %% slideshow={"slide_type": "slide"}
 SIDES = {"left": lambda row, col: col, "right": lambda row, col: 27 - col, "top": lambda row, col: row, "bottom": lambda row, col: 27 - row}
@@ -878,7 +883,7 @@ def draw_inpainting(hide="left", share=0.5, digit="mine", doubt=0.1):
 
 
 cu.explore(draw_inpainting, "A digit with a part hidden, the conditional mean, six exact completions with the posterior weight of their component, and all forty weights.",
-           hide=list(SIDES), share=dict(min=0.0, max=1.0, step=0.125, value=0.5, label="hidden share"),
+           hide=list(SIDES), share={"min": 0.0, "max": 1.0, "step": 0.125, "value": 0.5, "label": "hidden share"},
            digit=["mine", *"0123456789"], doubt=[0.1, 0.0, 0.01, 0.03, 0.3, 1.0])  # fmt: skip
 
 # %% [markdown]
@@ -919,7 +924,7 @@ cu.table([[name, float(v.mean()), cu.metrics.bits_per_dimension(-float(v.mean())
          ["model", "log p(x), nats", "bits per dimension"], "Exact test log-densities of dequantised digits.", digits=2)  # fmt: skip
 
 # %% [markdown]
-# READ17
+# Ten densities that have never heard of each other classify nearly as well as a network trained for it. Compare lesson 01, where one Gaussian a class in PCA space stood in this place: the hidden choice *within* a class (a 7 with a bar, a 7 without) is what was missing. As a compressor the model is poor: the per-place histograms of Card 5 need 1.66 bits for a pixel of the same digits. A Gaussian cannot put a spike on "exactly white", and one σ for all pixels must serve the margin as well as the strokes: the margin, which a histogram codes almost for free, costs most of these bits. **A good likelihood, good samples and good classification are three different things;** lesson 07 returns to this.
 #
 # ## 12 · Exercise: KL between two Gaussians
 #
@@ -954,8 +959,16 @@ gap = joint.logsumexp(1) - one.log_prob(x_new)
 print(f"KL(mixture ‖ one Gaussian) = {gap.mean():.3f} ± {gap.std() / len(gap) ** 0.5:.3f} nats by Monte Carlo: between mixtures there is no closed form")
 
 # %% [markdown]
-# READ18
+# Asymmetry is large where one ellipse is thin: the thin Gaussian finds the wide one plausible, the wide one finds the thin one absurd. Between whole mixtures the logarithm of a sum stays in the way, and only sampling helps. In lesson 04 $b$ is $N(0,I)$ and $a$ has a diagonal covariance, for which (12) is one line.
 #
 # ## Recap
 #
-# RECAP
+# - *Write a mixture and draw from it:* a sum with weights, never a product; choose $k$, then $x$. Completing an image is the same program with the die loaded by what is seen.
+# - *Responsibilities in log-space:* one log-sum-exp gives $\log r$ and $\log p$; on images the terms are hundreds of nats apart.
+# - *EM from the bound:* $\log p=\text{ELBO}+\mathrm{KL}$; E closes the gap, M lifts the ELBO, so $\log p$ never falls (asserted, and equal to scikit-learn's to ten digits).
+# - *How it breaks:* a component alone on a point makes the likelihood infinite; a floor caps it. Bad starts stick: one of six found eight bumps. The likelihood cannot choose $K$.
+# - *Exact completion, and 3 dB:* a perfect draw has twice the squared error of the mean. Ours is closer than that, hence too sure; doubting the seen pixels repairs a part of it.
+#
+# **What breaks, and why.** The pieces are flat. Inside a component an image is a mean plus a *linear* mix of thirteen pictures, so strokes fade in and out instead of bending, and what is left over is treated as noise that knows nothing of its neighbours. More components help slowly: each must learn by itself what a stroke is. **Next:** lesson 03 looks for one *curved* set of directions for all digits, a code from which a network paints; and it will come back here to sample the codes, with a Gaussian mixture.
+#
+# **References.** Dempster, Laird, Rubin: *Maximum Likelihood from Incomplete Data via the EM Algorithm*, 1977 · Neal, Hinton: *A View of the EM Algorithm that Justifies Incremental, Sparse, and Other Variants*, 1998 (the bound) · Tipping, Bishop: *Mixtures of Probabilistic Principal Component Analyzers*, 1999 · Ghahramani, Hinton: *The EM Algorithm for Mixtures of Factor Analyzers*, 1996 (equation 10) · Bishop: *Pattern Recognition and Machine Learning*, chapter 9, 2006 · Richardson, Weiss: *On GANs and GMMs*, 2018 (mixtures of factor analysers on faces).
