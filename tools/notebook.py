@@ -77,11 +77,8 @@ def assemble(lesson: Lesson, root: Path = ROOT) -> nbformat.NotebookNode:
     _give_ids(lesson, cells)
     course = {"lesson": lesson.slug, "version": version, "source": digest(lesson.text), "inputs": inputs_hash(cells)}
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    notebook = new_notebook(
-        cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}, "course": course}
-    )
-    notebook.nbformat_minor = 5
-    return notebook
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "course": course}
+    return new_notebook(cells=cells, metadata=metadata, nbformat_minor=5)
 
 
 def _with_badge(source: str, lesson: Lesson, address: str, version: str) -> str:
