@@ -96,16 +96,29 @@ def run(command: list, **variables: str) -> int:
     return subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **variables}).returncode
 
 
+def quiet_lab() -> None:
+    """Answer JupyterLab's question about its newsletter for .venv: a class need not click it away sixty times."""
+    settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    if not settings.exists():
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text('{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}')
+
+
 def lab(arguments: list) -> int:
     """Open JupyterLab on lesson 00; without a screen, or as root, it prints the address instead."""
     python = ensure_environment()
-    options = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    quiet_lab()
+    options = [
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        # Opens the lesson, from the printed address too.
+        "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+    ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         options.append("--no-browser")
     try:
-        return run([python, "-m", "jupyterlab", "notebooks/00_start_here.ipynb", *options, *arguments])
+        return run([python, "-m", "jupyterlab", *options, *arguments])
     except KeyboardInterrupt:
         return 0
 

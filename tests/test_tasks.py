@@ -1,6 +1,7 @@
 """tasks.py: what the two commands do on a machine where something is missing, and that they are idempotent."""
 
 import collections
+import json
 import os
 import subprocess
 import sys
@@ -95,3 +96,17 @@ def test_doctor_names_a_remedy_for_a_broken_machine():
     assert done.returncode >= 1
     assert "REMEDY  profile: COURSE_PROFILE is 'full'" in done.stdout
     assert "ok      packages" in done.stdout
+
+
+def test_lab_opens_the_first_lesson_and_asks_nothing(fresh, monkeypatch):
+    """The printed address itself leads to lesson 00, and JupyterLab's question about its newsletter is answered."""
+    calls, _ = fresh
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert tasks.lab(["--port", "8899"]) == 0
+    command = calls[-1]
+    opened = next(part.partition("=")[2] for part in command if part.startswith("--LabApp.default_url"))
+    assert (tasks.ROOT / opened.removeprefix("/lab/tree/")).is_file()
+    assert command[-2:] == ["--port", "8899"] and ("--no-browser" in command) == sys.platform.startswith("linux")
+    settings = json.loads((tasks.VENV / "share/jupyter/lab/settings/overrides.json").read_text())
+    assert settings == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
