@@ -164,6 +164,10 @@ def restore(name: str, *modules, own: bool = False) -> Run:
 def load(name: str, own: bool = False) -> Run:
     """Return a run by name; `own` as in `restore`. Raises RuntimeError that names what there is instead."""
     check(name, {})
+    return _used(_read(name, own))
+
+
+def _read(name: str, own: bool) -> Run:
     folder = _folder(own)
     path = folder / name
     if not (path / CARD).is_file():
@@ -180,21 +184,26 @@ def load(name: str, own: bool = False) -> Run:
         raise RuntimeError(
             f"The card of run {name!r} cannot be read ({error!r}): restore the file or train again."
         ) from None
-    own = own and folder != _folder(False)  # in the full profile one's own runs are those that ship
-    if not own:
-        USED.add(name)
-    return Run(name, path, card, own)
+    return Run(name, path, card, own and folder != _folder(False))  # in `full` one's own runs are those that ship
 
 
-def available(samples: bool = False, own: bool = False) -> list[Run]:
+def _used(run: Run) -> Run:
+    if not run.own:
+        USED.add(run.name)
+    return run
+
+
+def available(*names: str, samples: bool = False, own: bool = False) -> list[Run]:
     """Return the shipped runs by name, followed by the reader's if `own`; with `samples` only those that have any.
 
+    With `names` only those of them that exist, which may be none: for a lesson that shows a result it makes itself.
     A folder whose card cannot be read is left out with a warning.
     """
     runs = _runs_in(_folder(False), False)
     if own and _folder(True) != _folder(False):
         runs += _runs_in(_folder(True), True)
-    return [run for run in runs if not samples or run.card.get("samples")]
+    wanted = [run for run in runs if (not names or run.name in names) and (not samples or run.card.get("samples"))]
+    return [_used(run) for run in wanted]
 
 
 def forget(name: str) -> bool:
@@ -217,7 +226,7 @@ def _runs_in(folder: Path, own: bool) -> list[Run]:
     runs = []
     for path in sorted(folder.glob("[!.]*/" + CARD)):
         try:
-            runs.append(load(path.parent.name, own))
+            runs.append(_read(path.parent.name, own))
         except (RuntimeError, ValueError) as error:
             warnings.warn(str(error), stacklevel=3)
     return runs

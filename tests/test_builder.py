@@ -222,7 +222,7 @@ def test_a_rebuild_leaves_inputs_ids_and_metadata_identical_to_the_byte(executed
     assert build(places) == []
     first = (places.notebooks / "00_tiny.ipynb").read_bytes()
     assert notebook.identity(built(places)) == notebook.identity(built(executed))
-    assert build(places) == []
+    assert build(places, afresh=True) == []
     second = (places.notebooks / "00_tiny.ipynb").read_bytes()
     first, second = json.loads(first), json.loads(second)
     for book in (first, second):
@@ -237,6 +237,26 @@ def test_inputs_only_keeps_the_outputs_of_an_identical_notebook_and_drops_those_
     edit(places, 'print("done")', 'print("finished")')
     build(places, run=False)
     assert not any(cell.get("outputs") for cell in built(places).cells)
+
+
+def test_where_only_prose_changed_the_outputs_are_kept(executed, places, monkeypatch):
+    shutil.rmtree(places.root)
+    shutil.copytree(executed.root, places.root)
+    runs = []
+    monkeypatch.setattr(build_lessons, "execute", lambda *rest: runs.append(rest) or executed_measure)
+    executed_measure = built(executed).metadata.course.measured
+    edit(places, "With $", "Now with $")
+    assert build(places) == [] and not runs
+    assert built(places).cells[cell_with(built(places), "Now with $")].cell_type == "markdown"
+    assert [c.get("outputs") for c in built(places).cells] == [c.get("outputs") for c in built(executed).cells]
+    assert stale.reasons(read(source(places)), places) == []
+    (places.root / "course_utils" / "runs.py").write_text("USED = {1}\n", encoding="utf-8")
+    build(places)
+    assert len(runs) == 1, "the package changed: execute again"
+    shutil.copytree(executed.root, places.root, dirs_exist_ok=True)
+    edit(places, 'print("done")', 'print("finished")')
+    build(places)
+    assert len(runs) == 2, "a code cell changed: execute again"
 
 
 def test_a_cell_that_raises_leaves_the_old_notebook(executed, places):

@@ -202,6 +202,7 @@ def test_own_runs_are_told_from_shipped_ones(monkeypatch, folders):
     assert [run.own for run in runs.available()] == [False]
     assert [run.own for run in runs.available(own=True)] == [False, True]
     assert [run.own for run in runs.available(samples=True, own=True)] == [True]
+    assert [run.name for run in runs.available("a", "not there")] == ["a"] and not runs.available("not there")
     (folders / "runs" / "broken").mkdir()
     (folders / "runs" / "broken" / "card.json").write_text("{")
     with pytest.warns(UserWarning, match="card of run 'broken'"):
@@ -279,3 +280,17 @@ def test_every_shipped_run_is_whole(monkeypatch):
                 run.file(name)
             assert run.card["name"] == run.name and run.card["profile"] == "full"
             assert set(run.card["files"]) == {path.name for path in run.path.iterdir()} - {"card.json"}
+
+
+def test_only_runs_that_were_handed_out_count_as_used(folders, monkeypatch):
+    """A notebook is stale when a run it shows has changed, and not when some other run has."""
+    used = set()
+    monkeypatch.setattr(runs, "USED", used)
+    cu.save_run("a", mlp(), samples=digits())
+    cu.save_run("b", mlp())
+    assert runs.available("a") and used == {"a"}
+    used.clear()
+    assert runs.available(samples=True) and used == {"a"}
+    with pytest.raises(RuntimeError, match="there are: a, b"):
+        runs.load("c")
+    assert used == {"a"} and runs.load("b") and used == {"a", "b"}

@@ -1,7 +1,7 @@
 """Build notebooks/ and the reference functions from lessons/.
 
     python tools/build_lessons.py              build and execute the lessons that are stale
-    python tools/build_lessons.py --all        build and execute every lesson
+    python tools/build_lessons.py --all [01]   build and execute every lesson, or these, even where only prose changed
     python tools/build_lessons.py 01 A         build and execute these
     python tools/build_lessons.py stale        list what must be rebuilt, and why
     python tools/build_lessons.py --check      do sources, notebooks and references agree? (executes nothing)
@@ -23,10 +23,13 @@ from tools.execute import execute
 from tools.source import Lesson, LessonError, Places, find, read
 
 
-def build(path: Path, places: Places, *, force: bool = False, run: bool = True, env: dict | None = None) -> list[str]:
+def build(
+    path: Path, places: Places, *, force: bool = False, run: bool = True, afresh: bool = False, env: dict | None = None
+) -> list[str]:
     """Build the lesson at `path`: reference module first (the lesson needs it), then the notebook.
 
-    `run=False` builds inputs only; outputs of an identical older notebook are kept. Returns the problems of the
+    `run=False` builds inputs only; outputs of an identical older notebook are kept. Where only prose has changed, the
+    outputs are kept as well, unless `afresh`. Returns the problems of the
     built notebook (it is written all the same, to be looked at). Raises LessonError for a rule broken in the source
     or a notebook edited by hand, and nbclient's errors for a cell that fails; then the old notebook stays.
     """
@@ -39,9 +42,12 @@ def build(path: Path, places: Places, *, force: bool = False, run: bool = True, 
             f"to lessons/{path.name}, or say --force."
         )
     _write_reference(lesson, places)
-    if run:
+    old = notebook.load(target) if target.is_file() else None
+    if run and not afresh and old and stale.keep_outputs(built, old, places):
+        print(f"{path.stem}: only prose has changed, its outputs are kept (--all executes it again)", flush=True)
+    elif run:
         built.metadata.course["measured"] = execute(built, places.notebooks, places.root, env)
-    elif target.is_file() and notebook.identity(old := notebook.load(target)) == notebook.identity(built):
+    elif old and notebook.identity(old) == notebook.identity(built):
         built = old
     text = notebook.dumps(built)
     notebook.write_atomically(target, text)
@@ -98,7 +104,8 @@ def _build_all(places: Places, arguments: argparse.Namespace) -> int:
                     print(f"{path.stem} is up to date", flush=True)
                     continue
                 print(f"{path.stem}: {'; '.join(why)} …", flush=True)
-            problems = build(path, places, force=arguments.force, run=not arguments.no_execute)
+            problems = build(path, places, force=arguments.force, run=not arguments.no_execute,
+                             afresh=arguments.all)  # fmt: skip
         except (LessonError, CellExecutionError, CellControlSignal, DeadKernelError) as error:
             problems = [str(error) or repr(error)]
         for problem in problems:
@@ -111,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 for success."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="*", help="01, A, 01_slug or a path (default: stale ones)")
-    parser.add_argument("--all", action="store_true", help="build every lesson, stale or not")
+    parser.add_argument("--all", action="store_true", help="execute again: every lesson, or those named")
     parser.add_argument("--force", action="store_true", help="overwrite notebooks that were edited by hand")
     parser.add_argument("--no-execute", action="store_true", help="build inputs only")
     parser.add_argument("--check", action="store_true", help="say where notebooks or references are out of date")

@@ -24,7 +24,13 @@ def reasons(lesson: Lesson, places: Places) -> list[str]:
         found.append("the builder, the version or the address in pyproject.toml changed")
     if "measured" not in course or execution_problems(built):
         found.append("it was not executed top to bottom without an error")
-    measured = course.get("measured", {})
+    found += changed(course.get("measured", {}), places)
+    return found
+
+
+def changed(measured: dict, places: Places) -> list[str]:
+    """Return which of the package's files and of the runs that an execution used are no longer what they were."""
+    found = []
     for name, old in measured.get("package", {}).items():
         file = places.root / name
         if not file.is_file() or file_hash(file) != old:
@@ -34,6 +40,22 @@ def reasons(lesson: Lesson, places: Places) -> list[str]:
         if not folder.is_dir() or run_hash(folder) != old:
             found.append(f"run {name} {'changed' if folder.is_dir() else 'is gone'}")
     return found
+
+
+def keep_outputs(built, old, places: Places) -> bool:
+    """Give `built` the outputs of the `old` notebook if nothing but prose has changed; return whether it did.
+
+    All code cells must be the same in the same order, executed without an error, with the same package and runs.
+    """
+    measured = old.metadata.get("course", {}).get("measured")
+    pairs = [[cell for cell in book.cells if cell.cell_type == "code"] for book in (built, old)]
+    same = [[(cell.id, cell.source) for cell in cells] for cells in pairs]
+    if not measured or same[0] != same[1] or execution_problems(old) or changed(measured, places):
+        return False
+    for cell, before in zip(*pairs, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    built.metadata.course["measured"] = measured
+    return True
 
 
 def disagreements(places: Places, names: list[str] | None = None) -> list[str]:
