@@ -9,7 +9,7 @@
 # **After this lesson you can** write a mixture density and draw from it · compute responsibilities by Bayes in log-space · derive EM from the bound
 # $\log p=\text{ELBO}+\mathrm{KL}$ and say why it never falls · show how it breaks and repair it · complete a half-hidden image exactly, and say why a perfect draw scores 3 dB below the mean.
 #
-# **Builds on** 01 (Bayes, log-sum-exp, marginals of a Gaussian); Appendix A, Cards 3 (log-sum-exp), 4 (Gaussians) and 5 (KL). **Runs** in a few minutes on two CPU cores. Sections 1–4, 8 and 10 are *core*, the others *deeper*.
+# **Builds on** 01 (Bayes, log-sum-exp, marginals of a Gaussian); Appendix A, Cards 3 (log-sum-exp), 4 (Gaussians) and 5 (KL). **Runs** in about a minute on two CPU cores. Sections 1–4, 8 and 10 (*core*) fill a class of 75 minutes; the others are *deeper*.
 #
 # | letter | meaning | letter | meaning |
 # |---|---|---|---|
@@ -40,13 +40,13 @@ device = cu.setup()
 # The left half of a digit is hidden from the model. **Predict:** which digits fit the half that is left? Write down two and your odds, then look.
 
 # %% slideshow={"slide_type": "slide"}
-shipped = cu.runs.load("02_mixture")
-frames, _ = shipped.replay  # (T, 9, 28, 28): the visible half and eight completions, at T moments of the training
-ax = cu.plots.image_grid(frames[-1], rows=1, titles=["seen", *"12345678"])
-cu.show(ax.figure, "The visible right half of the course's digit, and eight completions that the shipped mixture draws.")
+for run in cu.runs.available("02_mixture"):  # section 10 makes it
+    fig, ax = plt.subplots(figsize=(10, 1.7))
+    cu.plots.image_grid(run.replay[0][-1], rows=1, titles=["seen", *"12345678"], ax=ax, note=False)
+    cu.show(fig, "The visible right half of the course's digit, and eight completions that the shipped mixture draws.")
 
 # %% [markdown]
-# Eight draws, eight different images, and every one agrees with the half that is seen. This is the first model of the course that completes an image. It is built here from a sum, a choice, and Bayes' rule.
+# Eight draws, 3s and 8s, no two alike, and every one agrees with the half that is seen. This is the first model of the course that completes an image. It is built here from a sum, a choice, and Bayes' rule.
 
 # %% [markdown]
 # ## 1 · A sum, not a product *(core)*
@@ -73,26 +73,24 @@ def bell(x, mean, std):
     return torch.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
 
 
-first, second = bell(grid, -2, 0.7), bell(grid, 2, 1.0)
+first, second = bell(grid, -2, 0.7), bell(grid, 2, 1)
 mixture, product = 0.6 * first + 0.4 * second, first * second
 s2 = 1 / (1 / 0.49 + 1)
-claimed = bell(torch.tensor(-2.0), 2.0, math.sqrt(1.49)) * bell(grid, s2 * (-2 / 0.49 + 2), math.sqrt(s2))  # equation (2)
-torch.testing.assert_close(product, claimed.double(), atol=1e-8, rtol=1e-5)
-fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
-left.fill_between(grid, mixture, color="#cccccc", label="the sum, p(x)")
-for k, (weight, piece) in enumerate([(0.6, first), (0.4, second)]):
-    left.plot(grid, weight * piece, label=f"{weight} × piece {k + 1}")
-right.plot(grid, product, color=cu.plots.PALETTE[2], label="the product")
-left.set_title(f"Two peaks, integral {mixture.sum() * step:.4f}")
-right.set_title(f"One peak, integral {product.sum() * step:.4f}")
-for ax in (left, right):
-    ax.set(xlabel="x", ylabel="density" if ax is left else "product of densities", xlim=(-5, 6), ylim=(0, None))
-    ax.legend()
-cu.show(fig, "Left: two weighted Gaussian pieces and their sum. Right: the product of the same two pieces, on its own scale.")
-print(f"the product peaks at {grid[product.argmax()]:.2f}, where the mixture has only {mixture[product.argmax()]:.3f}")
+claim = bell(torch.tensor(-2.0).double(), 2, math.sqrt(1.49)) * bell(grid, s2 * (-2 / 0.49 + 2), math.sqrt(s2))
+torch.testing.assert_close(product, claim)  # equation (2)
+fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.8))
+for ax, y, title in zip(axes, (mixture, product), ("Sum: two peaks", "Product: one peak"), strict=True):
+    ax.fill_between(grid, y, color="#cccccc")
+    ax.set(xlabel="x", ylabel="value", xlim=(-5, 6), ylim=(0, None), title=f"{title}, integral {y.sum() * step:.4f}")
+for k, piece in enumerate((0.6 * first, 0.4 * second)):
+    axes[0].plot(grid, piece, label=f"piece {k + 1}, weighted")
+axes[0].legend()
+cu.show(fig, "Left: two weighted Gaussian pieces (lines) and their sum (grey). Right: the product of the same two pieces, on its own scale.")
+peak = product.argmax()
+print(f"the product peaks at {grid[peak]:.2f}; there the mixture has {mixture[peak]:.3f}, {mixture[peak] / mixture.max():.0%} of its highest value")
 
 # %% [markdown]
-# The sum has both peaks and integrates to 1.0000. The product has a single peak at −0.68, between the pieces, where neither of them has any mass to speak of, and its integral is 0.0015: not a density, and after division by 0.0015 just one more Gaussian. A product is small wherever *one* factor is small; it says "both", the sum says "either". (Products of densities have their place: Bayes' rule multiplies prior and likelihood, section 10.) The assertion in the cell compares the two sides of (2) at 1,601 points.
+# The sum has both peaks and integrates to 1.0000. The product has a single peak at −0.68, between the pieces, where the mixture has 0.062, less than a fifth of its highest value, and its integral is 0.0015: not a density, and after division by 0.0015 just one more Gaussian. A product is small wherever *one* factor is small; it says "both", the sum says "either". (Products of densities have their place: Bayes' rule multiplies prior and likelihood, section 10.) The assertion in the cell compares the two sides of (2) at 1,601 points.
 
 # %% [markdown]
 # ## 2 · The hidden cause *(core)*
@@ -101,7 +99,7 @@ print(f"the product peaks at {grid[product.argmax()]:.2f}, where the mixture has
 #
 # $$p(x)=\sum_k p(k)\,p(x\mid k),\qquad p(k)=w_k,\quad p(x\mid k)=N(x;\mu_k,\Sigma_k).$$
 #
-# That reading is a recipe for **ancestral sampling**: draw the cause $k$ first, then $x$ given $k$, and forget $k$. Below are the two densities a mixture needs: one that draws, one that evaluates every piece at every point (by the Cholesky factor, Card 4).
+# That reading is a recipe for **ancestral sampling**: draw the cause $k$ first, then $x$ given $k$, and forget $k$. Below are the two functions a mixture needs: one draws, the other evaluates every piece at every point. Both use the Cholesky factor $L_k$ of Card 4, $L_kL_k^\top=\Sigma_k$.
 
 # %%
 def sample_mixture(weights, means, covs, n, generator):
@@ -150,29 +148,26 @@ checked_resp = cu.check("02.responsibilities", responsibilities)
 RGB = torch.tensor(matplotlib.colors.to_rgba_array(cu.plots.CLASS_COLOURS)[:, :3])  # (10, 3)
 
 
-def draw_mixture(ax, x, params, resp=None):
-    """Points coloured by their responsibilities (a mix of the components' colours) and the 2-σ ellipses."""
-    colours = "#888888" if resp is None else (resp @ RGB[: resp.shape[1]]).clamp(0, 1).numpy()
-    cu.plots.scatter(x, ax=ax, c=colours, s=9)
-    for k, (mean, cov) in enumerate(zip(*params[1:], strict=True)):
-        cu.plots.ellipse(mean, cov + 1e-6 * torch.eye(2), ax, edgecolor=cu.plots.CLASS_COLOURS[k % 10])
-    return ax
+def draw_mixture(ax, x, params, resp, title="", reach=3.6):
+    """Points in the components' colours, mixed by their responsibilities (N, K), and the 2-σ ellipses."""
+    cu.plots.scatter(x, ax=ax, c=(resp @ RGB[: resp.shape[1]]).clamp(0, 1).numpy(), s=9)
+    for mean, cov, colour in zip(*params[1:], cu.plots.CLASS_COLOURS, strict=False):
+        cu.plots.ellipse(mean, cov + 1e-6 * torch.eye(2), ax, edgecolor=colour)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), title=title)
 
 
 log_r, _ = checked_resp(toy[0].log(), log_gaussians(x_toy, *toy[1:]))
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.9), sharex=True, sharey=True)
-titles = ["What we see: x", "What was drawn: k, then x", "What Bayes infers: p(k given x)"]
-for ax, title, resp in zip(axes, titles, [None, nn.functional.one_hot(k_toy).double(), log_r.exp()], strict=True):
-    draw_mixture(ax, x_toy, toy if resp is not None else (None, [], []), resp)
-    ax.set_title(title)
-cu.show(fig, "600 draws from a mixture of three Gaussians: without colour; coloured by the hidden choice; coloured by the responsibilities, with the 2-σ ellipses.")
-unsure = (log_r.exp().max(1).values < 0.9).double().mean()
-credited = (log_r.argmax(1) == k_toy).double().mean()
-expected = log_r.exp().max(1).values.mean()
-print(f"{unsure:.0%} of the points have no responsibility above 90 %; the likeliest component is the true cause for {credited:.1%}, where the responsibilities promise {expected:.1%}")
+cu.plots.scatter(x_toy, ax=axes[0], c="#888888", s=9).set_title("Seen: x")
+draw_mixture(axes[1], x_toy, toy, nn.functional.one_hot(k_toy).double(), "Drawn: k, then x")
+draw_mixture(axes[2], x_toy, toy, log_r.exp(), "Inferred: p(k given x)")
+cu.show(fig, "600 draws from a mixture of three Gaussians: without colour; coloured by the hidden choice; coloured by the responsibilities. With 2-σ ellipses.")
+sure = log_r.exp().max(1).values
+print(f"{(sure < 0.9).double().mean():.0%} of the points have no responsibility above 90 %")
+print(f"the likeliest component is the true cause for {(log_r.argmax(1) == k_toy).double().mean():.1%}; the responsibilities promise {sure.mean():.1%}")
 
 # %% [markdown]
-# Mixed colours lie where ellipses overlap: for 26 % of the points no component is credited with more than 90 %. The likeliest component is the true cause for 92.2 % of the points and not for the rest: a few points of the middle panel change colour on the right. That is no failure. The responsibilities announce it: their own largest values average 92.8 %, as they must when the model is the true one. Remember this comparison of *claimed* and *right*; section 10 makes it with a model that is wrong.
+# Mixed colours lie where ellipses overlap: for 26 % of the points no component is credited with more than 90 %. The likeliest component is the true cause for 92.2 % of the points; the other 47 of the 600 change their colour from the middle panel to the right one. That is no failure. The responsibilities announce it: their own largest values average 92.8 %, as they must when the model is the true one. Remember this comparison of *claimed* and *right*; section 10 makes it with a model that is wrong.
 
 # %% [markdown]
 # ## 3 · What fitting means *(core)*
@@ -197,32 +192,30 @@ def kl_on_grid(a, b):
 
 def closest_gaussians(p):
     """The Gaussian nearest to the density p (G,) by brute force: {distance: (density of q, mean, std, value)}."""
-    n_means, n_stds = cu.budget((91, 36), (31, 15))
-    means, stds = torch.linspace(-4.5, 4.5, n_means).double(), torch.linspace(0.5, 4, n_stds).double()
+    means, stds = torch.linspace(-4.5, 4.5, cu.budget(91, 31)), torch.linspace(0.5, 4, cu.budget(36, 15))
     q = bell(grid, means[:, None, None], stds[:, None])  # (means, stds, G)
     m = 0.5 * (p + q)
     tried = {"forward KL(p ‖ q)": kl_on_grid(p, q), "reverse KL(q ‖ p)": kl_on_grid(q, p),
              "Jensen–Shannon": 0.5 * kl_on_grid(p, m) + 0.5 * kl_on_grid(q, m)}  # each (means, stds)  # fmt: skip
-    best = {name: divmod(int(value.argmin()), n_stds) for name, value in tried.items()}
+    best = {name: divmod(int(value.argmin()), len(stds)) for name, value in tried.items()}
     return {name: (q[i, j], float(means[i]), float(stds[j]), float(tried[name][i, j])) for name, (i, j) in best.items()}
 
 
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.0), sharey=True)
 rows = []
-for ax, place in zip(axes, (2.0, 3.0), strict=True):
+for ax, place in zip(axes, (2, 3), strict=True):
     p = 0.6 * bell(grid, -place, 0.7) + 0.4 * bell(grid, place, 0.7)
     ax.fill_between(grid, p, color="#cccccc", label="p, two bumps")
-    for (name, (q, mean, std, value)), dash in zip(closest_gaussians(p).items(), ("-", "-", "--"), strict=True):
+    for (name, (q, *numbers)), dash in zip(closest_gaussians(p).items(), ("-", "-", "--"), strict=True):
         ax.plot(grid, q, dash, label=name)
-        rows.append([f"±{place:g}", name, mean, std, value])
-    ax.set(xlabel="x", ylabel="density" if place == 2 else "", xlim=(-7, 7), ylim=(0, 0.85), title=f"Bumps at ±{place:g}")
+        rows.append([f"±{place}", name, *numbers])
+    ax.set(xlabel="x", ylabel="density", xlim=(-7, 7), ylim=(0, 0.85), title=f"Bumps at ±{place}")
 axes[1].legend(fontsize=11)
 cu.show(fig, "The one Gaussian closest to two bumps in forward KL, reverse KL and Jensen–Shannon divergence; left with the bumps at ±2, right at ±3.")
 cu.table(rows, ["bumps at", "distance", "mean of best q", "std of best q", "distance, nats"], digits=2)
-print(f"the mean and std of p: −0.40 and {math.sqrt(0.49 + 4 - 0.16):.2f} for bumps at ±2, −0.60 and {math.sqrt(0.49 + 9 - 0.36):.2f} at ±3; log(1/0.6) = {math.log(1 / 0.6):.2f}")
 
 # %% [markdown]
-# Forward KL takes the mean and the standard deviation of $p$ (−0.40 and 2.08, to the spacing of the grid; −0.60 and 3.02): it **covers**, and puts its peak where $p$ has a valley. That is what maximum likelihood does when a model is too simple, and why lesson 04 will see blur. Reverse KL **seeks**: the heavier bump, width 0.7, at a price of $\log(1/0.6)=0.51$ nats wherever the other bump is. It ignores 40 % of the data, as the generators of lesson 05 sometimes do. Jensen–Shannon is the surprise: at ±2 it covers like forward KL (the curves lie on each other), at ±3 it has changed sides and seeks. It is bounded, so a far bump costs no more than a missed one.
+# Forward KL takes the mean and the standard deviation of $p$: −0.40 and $\sqrt{0.49+4-0.16}=2.08$ for bumps at ±2, −0.60 and 3.02 at ±3, to the spacing of the grid, 0.1. It **covers**, and puts its peak where $p$ has a valley. That is what maximum likelihood does when a model is too simple, and why lesson 04 will see blur. Reverse KL **seeks**: the heavier bump, width 0.7, at a price of $\log(1/0.6)=0.51$ nats wherever the other bump is. It ignores 40 % of the data, as the generators of lesson 05 sometimes do. Jensen–Shannon is the surprise: at ±2 it covers like forward KL (the curves lie on each other), at ±3 it has changed sides and seeks. It is bounded: missing the smaller bump costs it 0.16 nats however far away that lies, so beyond some distance missing is cheaper than stretching.
 
 # %% [markdown]
 # ## 4 · EM *(core)*
@@ -283,14 +276,17 @@ def start(x, K, seed):
 
 
 def em(x, params, steps, floor=0.0):
-    """Run EM; returns all parameters (steps + 1) and the mean log-likelihood of each."""
-    path, values = [params], []
-    for _ in range(steps):
-        log_r, log_px = e_step(x, path[-1])
+    """Run EM; returns the params after 0, 1, …, `steps` steps and the mean log-likelihood of each."""
+    path, values = [], []
+    for _ in range(steps + 1):
+        try:
+            log_r, log_px = e_step(x, params)
+        except torch.linalg.LinAlgError:  # a covariance has become singular: see section 8
+            break
+        path.append(params)
         values.append(float(log_px.mean()))
-        path.append(m_step(x, log_r.exp(), floor))
-    return path, [*values, float(e_step(x, path[-1])[1].mean())]
-
+        params = m_step(x, log_r.exp(), floor)
+    return path, values
 
 # %% [markdown]
 # The data are the five twisted arms of `pinwheel`, in double precision, without labels. **Predict:** five components start as five copies of one wide ellipse with different centres. What breaks the tie, and after how many of 60 steps is the picture settled?
@@ -302,15 +298,15 @@ falls = min(after - before for before, after in zip(values, values[1:], strict=F
 assert falls >= -1e-9, "EM without a floor never falls"
 fig, axes = plt.subplots(1, 4, figsize=(13, 3.5), width_ratios=(1, 1, 1, 1.1))
 for ax, t in zip(axes, (0, 5, 60), strict=False):
-    draw_mixture(ax, x, path[t], e_step(x, path[t])[0].exp())
-    ax.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), title=f"step {t}")
+    draw_mixture(ax, x, path[t], e_step(x, path[t])[0].exp(), f"step {t}")
 axes[3].plot(values, "o-", markersize=3)
 axes[3].set(xlabel="EM step", ylabel="log p per point, nats", title="never falls")
 cu.show(fig, "EM with five components on the pinwheel: points coloured by responsibility with 2-σ ellipses at steps 0, 5 and 60; the mean log-likelihood against the step.")
-print(f"log p per point: {values[0]:.3f} at the start, {values[5]:.3f} after 5 steps, {values[20]:.3f} after 20, {values[60]:.3f} after 60; the smallest change of any step is {falls:+.1e}")
+print("log p per point:", ", ".join(f"{values[t]:.3f} after {t} steps" for t in (0, 5, 20, 60)))
+print(f"the smallest change of a step: {falls:+.1e} nats")
 
 # %% [markdown]
-# The tie is broken by the centres alone: the component that is a little nearer takes a little more responsibility, moves, and takes more. The curve rises in bursts: from −3.249 to −2.678 in five steps, −2.243 after 20, and −2.211 after 60. Each burst is one ellipse finding an arm. No step lowers it; the smallest gain is $3\cdot10^{-7}$, and the cell asserts that none is below $-10^{-9}$ (rounding in double precision).
+# The tie is broken by the centres alone: the component that is a little nearer takes a little more responsibility, moves, and takes more. The curve rises in bursts: from −3.249 to −2.678 in five steps, −2.243 after 20, and −2.211 after 60. Each burst is one ellipse finding an arm. No step lowers it; the smallest gain is $3\cdot10^{-7}$ nats, and the cell asserts that none is below $-10^{-9}$ (rounding in double precision).
 
 # %% [markdown]
 # **The bound, computed.** Equation (5) can be checked number by number. Start with a poor guess, $q$ uniform, then alternate. Two curves: $\log p_\theta$ and $\text{ELBO}(q,\theta)$; the gap between them is a KL that we also compute on its own. **Predict** the shape: which curve moves in an E-step, which in an M-step?
@@ -347,6 +343,20 @@ print(f"gap at the start {gap[0]:.3f}, after E {gap[1]:.1e}, after M {gap[2]:.4f
 # With $q$ uniform the ELBO starts 0.727 nats below $\log p$. An E-step changes only $q$: $\log p$ stays, the ELBO jumps up to touch it, and the gap is zero to rounding. An M-step changes only $\theta$: the ELBO rises, $\log p$ rises by *more*, and a gap of 0.016 to 0.06 nats opens, because the old responsibilities are no longer the posterior of the new parameters. **Keep this picture.** In lesson 04 the E-step becomes a network that cannot reach the posterior, so the gap never closes, and both moves become gradient steps on the same ELBO.
 
 # %%
+def draw_state(points, params, values):
+    """Responsibilities and ellipses of one moment of EM beside the log-likelihood up to it."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2))
+    draw_mixture(left, points, params, e_step(points, params)[0].exp(), f"narrowest ellipse: σ = {narrowest(params):.2g}")
+    right.plot(values, "o-", markersize=4)
+    right.set(xlabel="EM step", ylabel="log p per point, nats", title=f"step {len(values) - 1}: {values[-1]:.3f} nats per point")
+    return fig
+
+
+def narrowest(params):
+    """The smallest standard deviation of any component in any direction."""
+    return float(torch.linalg.eigvalsh(params[2]).min().clamp(min=0).sqrt())
+
+
 @cache
 def em_path(K, seed):
     """Forty EM steps on 400 points of the pinwheel, remembered, so that the slider moves at once."""
@@ -355,22 +365,16 @@ def em_path(K, seed):
 
 
 def draw_em(iteration=0, K=5, seed=0):
-    """The points with responsibilities and ellipses at one iteration, and the log-likelihood so far."""
+    """One moment of one run."""
     points, path, values = em_path(K, seed)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2))
-    draw_mixture(left, points, path[iteration], e_step(points, path[iteration])[0].exp())
-    left.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), title=f"step {iteration}: {values[iteration]:.3f} nats per point")
-    right.plot(values, color="#bbbbbb")
-    right.plot(values[: iteration + 1], "o-", markersize=4)
-    right.set(xlabel="EM step", ylabel="log p per point, nats", title="log-likelihood so far")
-    return fig
+    return draw_state(points, path[iteration], values[: iteration + 1])
 
 
 cu.explore(draw_em, "Step through EM on the pinwheel: points in the mixed colours of their responsibilities, 2-σ ellipses, and the log-likelihood.",
            play=True, iteration={"min": 0, "max": 40, "value": 8}, K=(2, 8), seed=(0, 5))  # fmt: skip
 
 # %% [markdown]
-# Play once with $K=5$, then change the seed and play again: the same data, another ending. Plateaus in the curve are moments when two components compete for one arm; a rise follows when one of them gives way. With $K=2$ the ellipses are wide and share everything; with $K=8$ some arms are cut in two.
+# Play once with $K=5$, then change the seed and play again: the same data, another ending. Flat stretches of the curve are moments when two components compete for one arm; a rise follows when one of them gives way. From the six seeds EM ends between −2.32 and −2.22 nats per point. With $K=2$ one ellipse takes two arms and the other three; with $K=8$ the spare ellipses grow wide and collect stragglers.
 #
 # ## 5 · The same answer as scikit-learn *(deeper)*
 #
@@ -391,7 +395,7 @@ assert abs(values[-1] - witness.score(x.numpy())) < 1e-4
 #
 # ## 6 · k-means is the limit *(deeper)*
 #
-# Give all components the same weight and the same spherical covariance $\sigma^2I$. Then (3) becomes $r_{nk}\propto e^{-\lVert x_n-\mu_k\rVert^2/2\sigma^2}$: a softmax of squared distances with temperature $2\sigma^2$. As $\sigma\to0$ the nearest centre takes all, and the M-step's mean becomes the mean of the points assigned: one step of **k-means**. The bound agrees: $-2\sigma^2\,\text{ELBO}\to\sum_n\min_k\lVert x_n-\mu_k\rVert^2$ plus a constant, the inertia that k-means lowers. **Predict:** at which $\sigma$ does one EM step differ from one k-means step by less than 1 % of the data's spread (about 1)?
+# Give all components the same weight and the same spherical covariance $\sigma^2I$. Then (3) becomes $r_{nk}\propto e^{-\lVert x_n-\mu_k\rVert^2/2\sigma^2}$: a softmax of squared distances with temperature $2\sigma^2$. As $\sigma\to0$ the nearest centre takes all, and the M-step's mean becomes the mean of the points assigned: one step of **k-means**. The bound agrees: $-2\sigma^2\,\text{ELBO}\to\sum_n\min_k\lVert x_n-\mu_k\rVert^2$ plus a constant, the inertia that k-means lowers. From the same five centres, make one step of each and measure how far apart the new centres are. **Predict:** the arms of the pinwheel are about 0.5 wide; at which $\sigma$ has EM become k-means?
 
 # %%
 def kmeans_step(x, centres):
@@ -403,24 +407,16 @@ def kmeans_step(x, centres):
 
 centres = start(x, 5, seed=2)[1]
 _, hard = kmeans_step(x, centres)
-sigmas = torch.logspace(0.5, -2, 26).double()
-sure, apart = [], []
-for sigma in sigmas:
+rows = []
+for sigma in (1.0, 0.3, 0.1, 0.03, 0.01):
     covs = (sigma**2 * torch.eye(2).double()).repeat(5, 1, 1)
     log_r, _ = e_step(x, (torch.full((5,), 0.2).double(), centres, covs))
-    sure.append(log_r.exp().max(1).values.mean())
-    apart.append((checked_wm(x, log_r.exp())[1] - hard).norm(dim=1).max())
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
-left.semilogx(sigmas, sure)
-left.set(xlabel="σ of every component", ylabel="largest responsibility, mean", title="Soft becomes hard")
-right.loglog(sigmas, apart)
-right.set(xlabel="σ of every component", ylabel="farthest mean from k-means'", title="EM step becomes k-means step")
-cu.show(fig, "Left: mean of the largest responsibility against σ, from shared to all-or-nothing. Right: largest distance between the means after one EM step and after one k-means step.")
-at = {s: min(range(26), key=lambda i: abs(float(sigmas[i]) - s)) for s in (1.0, 0.1, 0.01)}
-print("; ".join(f"σ = {s}: largest responsibility {sure[i]:.3f}, means {apart[i]:.1e} apart" for s, i in at.items()))
+    _, moved = checked_wm(x, log_r.exp())
+    rows.append([sigma, float(log_r.exp().max(1).values.mean()), float((moved - hard).norm(dim=1).max())])
+cu.table(rows, ["σ of every component", "largest responsibility, mean", "farthest mean from k-means'"], "One EM step and one k-means step from the same five centres.")
 
 # %% [markdown]
-# At σ = 1 the largest responsibility averages 0.50 and the two sets of means are 1.3 apart; at 0.1 it is 0.976 and they are 0.023 apart, at 0.01 0.003. So between 0.1 and 0.01 EM has become k-means. The last percent goes slowly because of a few points almost halfway between two centres: their softmax stays soft until σ² is smaller than *their* difference of squared distances. k-means is EM for a model with the least to say: equal weights, equal round clusters, hard choices.
+# At σ = 1 the largest responsibility averages 0.50 and the two steps end 1.3 apart. At σ = 0.1 it is 0.976 and the distance 0.023; a tenfold smaller σ brings only 0.003. The last digits come slowly because of points almost halfway between two centres: their softmax stays soft until σ² is smaller than *their* difference of squared distances. k-means is EM for a model with the least to say: equal weights, equal round clusters, hard choices.
 #
 # ## 7 · How many pieces? *(deeper)*
 #
@@ -438,117 +434,88 @@ for j, K in enumerate(sizes):
 fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.9))
 cu.plots.band(sizes, scores[0], left, "300 training points")
 cu.plots.band(sizes, scores[1], left, "5,000 fresh points")
-cu.plots.band(sizes, scores[2], right, "BIC")
+cu.plots.band(sizes, scores[2], right)
 left.set(xlabel="components K", ylabel="log p per point, nats", title="Training never objects")
 right.set(xlabel="components K", ylabel="BIC (lower is better)", title="BIC, without fresh data")
 cu.show(fig, "Left: log-likelihood of training and of held-out points against K; right: BIC. Lines are means of five restarts, bands one standard deviation.")
 by_fresh, by_bic = sizes[int(scores[1].mean(0).argmax())], sizes[int(scores[2].mean(0).argmin())]
 print(f"held-out data choose K = {by_fresh}, BIC K = {by_bic}; at K = {sizes[-1]} training says {scores[0, :, -1].mean():.2f}, fresh data {scores[1, :, -1].mean():.2f} nats per point")
-print(f"spread over restarts at K = {by_fresh}: ± {scores[1].std(0)[sizes.index(by_fresh)]:.3f} nats")
+for K in (5, by_fresh):
+    print(f"fresh data at K = {K}: {scores[1, :, sizes.index(K)].mean():.3f} ± {scores[1, :, sizes.index(K)].std():.3f} nats over five restarts")
 
 # %% [markdown]
-# The training curve rises throughout, to −1.32 nats at $K=25$, where fresh data say −2.54: worse than with five components. Fresh data choose 12 and BIC 8; neither says five. The arms are bent, and a bent arm is better served by two straight ellipses. **$K$ is the number of pieces a density needs, not the number of things in the world.** From 5 to 12 the curves are flat compared with what a bad start costs (the bands), so restarts matter as much as $K$.
+# The training curve rises throughout, to −1.32 nats at $K=25$, where fresh data say −2.54: worse than with five components, −2.43. Fresh data choose 12 and BIC 8; neither says five. The arms are bent, and a bent arm is better served by two straight ellipses. **$K$ is the number of pieces a density needs, not the number of things in the world.** Nor is the choice sharp: from 5 to 12 components the fresh data gain 0.15 nats, and restarts with the same 12 differ by ± 0.04.
 #
 # ## 8 · How it breaks *(core)*
 #
 # **The likelihood has no maximum.** Put the mean of one component exactly on a data point $x_1$ and let its width $\sigma$ shrink, while another component covers everyone else. The point itself contributes
 # $\log\bigl(w_1(2\pi\sigma^2)^{-d/2}+\dots\bigr)\to+\infty$, and the other points lose at most a constant: their density stays above $w_2N(x;\mu_2,\Sigma_2)$. So "the" maximum likelihood estimate of a mixture does not exist; EM merely finds a *local* maximum, or falls into a hole of the other sign.
 #
-# **Predict:** six components, 60 points, exact EM, which cannot fall. What will the log-likelihood do just before the program stops, and what will 5,000 fresh points say about that model?
+# **Predict:** six components, 60 points, exact EM, which cannot fall; `em` stops when a covariance has no Cholesky factor any more. What will the log-likelihood do just before, and what will 5,000 fresh points say about that model?
 
 # %% slideshow={"slide_type": "slide"}
-def em_until_it_breaks(x, params, steps, floor):
-    """EM that stops when a covariance is singular; returns the params with their log-likelihood and smallest σ."""
-    path, values, widths = [], [], []
-    for _ in range(steps):
-        try:
-            log_r, log_px = e_step(x, params)
-        except torch.linalg.LinAlgError:  # Cholesky's verdict: not positive definite
-            break
-        path.append(params)
-        values.append(float(log_px.mean()))
-        widths.append(float(torch.linalg.eigvalsh(params[2]).min().clamp(min=1e-300).sqrt()))
-        params = m_step(x, log_r.exp(), floor)
-    return path, values, widths
-
-
 small = cu.pinwheel(60).double()
-pair = {f"floor {floor:g}" if floor else "no floor": em_until_it_breaks(small, start(small, 6, seed=10), 40, floor) for floor in (0.0, 0.01)}
+pair = {name: em(small, start(small, 6, seed=10), 40, floor) for name, floor in {"no floor": 0.0, "floor 0.01": 0.01}.items()}
 fig, axes = plt.subplots(1, 4, figsize=(13, 3.6), width_ratios=(1, 1, 1.15, 1.15))
-for ax, (name, (fits, value, width)), colour in zip(axes, pair.items(), cu.plots.PALETTE, strict=False):
-    draw_mixture(ax, small, fits[-1], e_step(small, fits[-1])[0].exp())
-    ax.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), title=f"{name}, step {len(value) - 1}")
+for ax, (name, (fits, value)), colour in zip(axes, pair.items(), cu.plots.PALETTE, strict=False):
+    draw_mixture(ax, small, fits[-1], e_step(small, fits[-1])[0].exp(), f"{name}, step {len(value) - 1}")
     axes[2].plot(value, "o-", color=colour, markersize=4, label=name)
-    axes[3].semilogy(width, "o-", color=colour, markersize=4)
-collapsed = pair["no floor"][0][-1]
-axes[0].plot(*collapsed[1][torch.linalg.eigvalsh(collapsed[2])[:, 0].argmin()], "x", color="black", markersize=14, markeredgewidth=3)
+    axes[3].semilogy([narrowest(params) for params in fits], "o-", color=colour, markersize=4)
+    print(f"{name}: training log p {value[-2]:.3f}, then {value[-1]:.3f} nats per point; smallest σ {narrowest(fits[-2]):.0e}, then {narrowest(fits[-1]):.0e}; fresh points {float(e_step(fresh, fits[-1])[1].mean()):.3f}")
+_, means, covs = pair["no floor"][0][-1]
+axes[0].plot(*means[torch.linalg.eigvalsh(covs)[:, 0].argmin()], "x", color="black", markersize=14, markeredgewidth=3)
 axes[2].set(xlabel="EM step", ylabel="log p per point, nats", title="The race upward")
 axes[3].set(xlabel="EM step", ylabel="smallest σ of any ellipse", title="One point, no cluster")
 axes[2].legend()
 cu.show(fig, "The same start twice. Without a floor one component (cross) shrinks onto one point and the log-likelihood jumps; with 0.01 added to the variances nothing collapses.")
-for name, (fits, value, width) in pair.items():
-    print(f"{name}: {len(value)} steps, training log p {value[-1]:.3f} nats per point, smallest σ {width[-1]:.0e}, fresh points {float(e_step(fresh, fits[-1])[1].mean()):.3f}")
-broken = sum(len(em_until_it_breaks(small, start(small, 6, seed), 150, 0.0)[1]) < 150 for seed in range(cu.budget(20, 3)))
-print(f"starts that collapse within 150 steps: {broken} of {cu.budget(20, 3)}")
+starts = cu.budget(20, 3)
+broken = sum(len(em(small, start(small, 6, seed), 150)[1]) <= 150 for seed in range(starts))
+print(f"starts that collapse within 150 steps: {broken} of {starts}")
 
 # %% [markdown]
-# For 16 steps the two runs can hardly be told apart. Then one component owns a single point (cross), its σ falls from 0.01 to $5\cdot10^{-44}$ in one step, and the log-likelihood jumps from about −2 to +0.97 nats *per point*, although 59 of 60 points gained nothing; at the next step the Cholesky factorisation fails. EM kept its promise, it never fell; the promise was about the wrong thing. Fresh points are not fooled: −2.62 without the floor, −2.53 with. The floor of 0.01 on the variances caps the prize for sitting on a point. It stops the race, not the loner: the orange circle still owns one point, at σ = 0.1. Seven of twenty starts collapse here, without anyone setting a trap: few points a component is enough. (With a floor that is *added*, the M-step is no longer an exact maximum, so a tiny fall is possible; scikit-learn's `reg_covar` does the same.)
+# For 16 steps the two curves stay within about 0.1 nats. Then one component owns a single point (cross), its σ falls from 0.009 to $5\cdot10^{-44}$ in one step, and the log-likelihood jumps from −1.98 to +0.97 nats *per point*, although 59 of 60 points gained nothing; at the next step the Cholesky factorisation fails. EM kept its promise, it never fell; the promise was about the wrong thing. Fresh points are not fooled: −2.62 without the floor, −2.53 with. The floor of 0.01 on the variances caps the prize for sitting on a point. It stops the race, not the loner: the orange circle still owns one point, at σ = 0.1. Seven of twenty starts collapse here, and nobody set a trap: ten points a component are few enough. (With a floor that is *added*, the M-step is no longer an exact maximum, so a tiny fall is possible; scikit-learn's `reg_covar` does the same.)
 
 # %%
 def step_of(floor):
-    """One EM step with this floor as a button: a collapsed state stays as it is unless there is a floor to lift it."""
+    """One EM step as a button: a collapsed state stays as it is unless there is a floor to lift it."""
 
     def action(state):
-        params, values = state
-        lifted = params[2] + floor * torch.eye(2, dtype=torch.float64)
-        try:
-            log_r, log_px = e_step(small, (*params[:2], lifted))
-        except torch.linalg.LinAlgError:
-            return state
-        return m_step(small, log_r.exp(), floor), [*values, float(log_px.mean())]
+        (weights, means, covs), values = state
+        fits, _ = em(small, (weights, means, covs + floor * torch.eye(2)), 1, floor)
+        return (fits[1], [*values, float(e_step(small, fits[1])[1].mean())]) if len(fits) == 2 else state
 
     return action
 
 
-def draw_race(state):
-    """Ellipses, and the log-likelihood so far."""
-    params, values = state
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    draw_mixture(left, small, params).set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6))
-    left.set_title(f"smallest σ: {float(torch.linalg.eigvalsh(params[2]).min().clamp(min=0).sqrt()):.1e}")
-    right.plot(values, "o-")
-    right.set(xlabel="EM step", ylabel="log p per point, nats", title="log-likelihood")
-    return fig
-
-
-cu.stepper((pair["no floor"][0][-7], pair["no floor"][1][:-7]), {"EM step, no floor": step_of(0.0), "Repair: EM step with floor": step_of(0.01)}, draw_race,
-           "Ellipses of six components and the log-likelihood; the buttons make EM steps without and with a covariance floor.")  # fmt: skip
+earlier = [history[:-6] for history in pair["no floor"]]  # six steps before the end: path, values
+cu.stepper((earlier[0][-1], earlier[1]), {"EM step, no floor": step_of(0.0), "Repair: EM step with floor": step_of(0.01)},
+           lambda state: draw_state(small, *state),
+           "Six components and the log-likelihood; the buttons make EM steps without and with a covariance floor.")  # fmt: skip
 
 # %% [markdown]
-# Click *EM step, no floor* until the curve leaves the screen, then *Repair*.
+# Click *EM step, no floor* six times: the title shows σ, and the sixth click brings the jump. Then click *Repair*: the floor lifts σ to 0.1, the curve falls back to where it was before the jump, and goes on from there.
 
 # %% [markdown]
 # **The other trouble: where it starts.** EM climbs to the top of *its* hill. Six starts race on eight equal bumps, where eight components could be perfect. **Bet:** how many of six find all eight bumps?
 
 # %% slideshow={"slide_type": "slide"}
-eight = cu.eight_gaussians(600).double()
-race = {seed: em(eight, start(eight, 8, seed), steps=cu.budget(100, 20), floor=1e-4) for seed in range(6)}
+bumps = cu.eight_gaussians(600).double()
+race = {seed: em(bumps, start(bumps, 8, seed), steps=cu.budget(100, 20), floor=1e-4) for seed in range(6)}
 order = sorted(race, key=lambda seed: race[seed][1][-1])
 fig, axes = plt.subplots(1, 3, figsize=(12.5, 3.9), width_ratios=(1.3, 1, 1))
 for seed, (_, values) in race.items():
     axes[0].plot(values, label=f"seed {seed}: {values[-1]:.3f}")
 axes[0].set(xlabel="EM step", ylabel="log p per point, nats", title="Six starts, one data set")
 axes[0].legend(fontsize=10)
-for ax, seed in zip(axes[1:], (order[0], order[-1]), strict=True):
-    draw_mixture(ax, eight, race[seed][0][-1], e_step(eight, race[seed][0][-1])[0].exp())
-    ax.set(xlim=(-3, 3), ylim=(-3, 3), title=f"{'worst' if seed == order[0] else 'best'}: seed {seed}")
+for ax, name, seed in zip(axes[1:], ("worst", "best"), (order[0], order[-1]), strict=True):
+    params = race[seed][0][-1]
+    draw_mixture(ax, bumps, params, e_step(bumps, params)[0].exp(), f"{name}: seed {seed}", reach=3)
 cu.show(fig, "Log-likelihood of six EM runs on eight Gaussians; the final ellipses of the worst and of the best.")
 ends = torch.tensor([values[-1] for _, values in race.values()])
-found = int((ends > ends.max() - 0.01).sum())
-print(f"end values from {ends.min():.3f} to {ends.max():.3f} nats per point; {found} of 6 are within 0.01 of the best")
+print(f"end values from {ends.min():.3f} to {ends.max():.3f} nats per point; {int((ends > ends.max() - 0.01).sum())} of 6 are within 0.01 of the best")
 
 # %% [markdown]
-# One of six. The end values lie between −1.531 and −1.061 nats per point, and only seed 1 has an ellipse for every bump. The others are stuck in a way one can see: two components share a bump while one ellipse spans two. To leave, a component would have to cross a region of low likelihood, and EM never goes down. Note the long plateaus before a late rise: a flat curve is no proof of the end. The remedies are several starts, and better ones (k-means++ spreads the first means out).
+# One of six. The end values lie between −1.531 and −1.061 nats per point, and only seed 1 has an ellipse for every bump. The worst run is stuck in a way one can see: one ellipse spans two bumps, two more share another pair, and a sliver lies across a bump that has its own ellipse already. To leave, a component would have to cross a region of low likelihood, and EM never goes down. Seed 1 itself sat on a plateau of 25 steps before its last rise: a flat curve is no proof of the end. The remedies are several starts, and better ones (k-means++ spreads the first means out).
 #
 # ## 9 · Gradient descent on the same likelihood *(deeper)*
 #
@@ -572,23 +539,24 @@ def climb(x, params, steps, lr):
     return values
 
 
-n_steps, sizes_of_step = cu.budget(400, 10), (0.01, 0.05, 0.2)
-runs = {seed: {"EM": em(x, start(x, 5, seed), n_steps)[1]} | {f"Adam, step size {lr}": climb(x, start(x, 5, seed), n_steps, lr) for lr in sizes_of_step}
-        for seed in range(cu.budget(6, 2))}  # fmt: skip
+n_steps, rates, runs = cu.budget(400, 10), (0.01, 0.05, 0.2), {}
+for seed in range(cu.budget(6, 2)):
+    begin = start(x, 5, seed)
+    runs[seed] = {"EM": em(x, begin, n_steps)[1]} | {f"Adam, step size {lr}": climb(x, begin, n_steps, lr) for lr in rates}
 fig, axes = plt.subplots(1, 2, figsize=(11.5, 3.9), sharey=True)
 for ax, seed in zip(axes, (0, max(runs) - 1), strict=True):
     cu.plots.curves(runs[seed], ax=ax)
-    ax.set(xlabel="passes over the data", ylabel="log p per point, nats" if seed == 0 else "", ylim=(-3.3, -2.15), title=f"start {seed}")
+    ax.set(xlabel="passes over the data", ylabel="log p per point, nats", ylim=(-3.3, -2.15), title=f"start {seed}")
     ax.legend(fontsize=10.5)
 cu.show(fig, "Mean log-likelihood of EM and of Adam with three step sizes, from two starts, against the number of passes over the data.")
-cu.table([[name, *(runs[seed][name][-1] for seed in runs),
-           sum(b < a - 1e-9 for run in runs.values() for a, b in zip(run[name], run[name][1:], strict=False))] for name in runs[0]],
-         ["end value", *(f"start {seed}" for seed in runs), "steps down"], "Final nats per point from the same starts, and how many steps lowered the likelihood.")  # fmt: skip
-settled = {seed: next(t for t, v in enumerate(run["EM"]) if v > run["EM"][-1] - 0.01) for seed, run in runs.items()}
-print(f"EM is within 0.01 nats of its end after {min(settled.values())} to {max(settled.values())} steps")
+rows = [[name, *(run[name][-1] for run in runs.values()),
+         sum(b < a - 1e-9 for run in runs.values() for a, b in zip(run[name], run[name][1:], strict=False))] for name in runs[0]]  # fmt: skip
+cu.table(rows, ["end value", *(f"start {seed}" for seed in runs), "steps down"], f"Nats per point after {n_steps} passes from the same starts; how many of all steps lowered it.")
+settled = [next(t for t, v in enumerate(run["EM"]) if v > run["EM"][-1] - 0.01) for run in runs.values()]
+print(f"EM is within 0.01 nats of its end after {min(settled)} to {max(settled)} passes")
 
 # %% [markdown]
-# EM is within 0.01 nats of its end after 26 to 100 passes and needs no step size. Adam has a choice to make: 0.01 is smooth and slow, 0.2 quick, and 930 of its 2,400 steps go *down*. The ends differ too: from five of six starts EM arrives higher than every Adam run or level with the best one, from start 4 Adam finds −2.208 and EM −2.268. Neither is a global method; they leave the same start in different directions. What gradients buy is freedom: they need no closed-form M-step. From lesson 04 on there is none, and the bound of section 4 is climbed by gradient.
+# EM is within 0.01 nats of its end after 26 to 100 passes and needs no step size. Adam has a choice to make: 0.01 is smooth and slow, 0.2 quick, and 930 of its 2,400 steps go *down*. The ends differ too: from four of six starts EM ends 0.13 to 0.14 nats above every Adam run, from start 3 one Adam run is 0.01 ahead, and from start 4 all three pass EM. Neither is a global method; they leave the same start in different directions. What gradients buy is freedom: they need no closed-form M-step. From lesson 04 on there is none, and the bound of section 4 is climbed by gradient.
 #
 # ## 10 · Images: a mixture that completes digits *(core)*
 #
@@ -612,11 +580,12 @@ class PPCAMixture(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.full(shape, 1 / K), requires_grad=False))
 
     def log_joint(self, x, seen=slice(None), doubt=0.0):
-        """log w_k N(x_seen; …) by equation (8): x (N, seen pixels) → (N, K). `doubt` is added to σ² (see below)."""
+        """log w_k N(x_seen; …) by equation (8): x (N, s) → (N, K). `doubt` is added to σ² (see below)."""
         mean, W, noise = self.means[:, seen], self.factors[:, seen], self.noise + doubt
-        L = torch.linalg.cholesky(torch.eye(W.shape[2], dtype=W.dtype) + W.mT @ W / noise[:, None, None])  # L Lᵀ = M, (K, r, r)
-        P = torch.linalg.solve_triangular(L, W.mT, upper=False)  # (K, r, d): |P e|² = eᵀ W M⁻¹ Wᵀ e
-        low = torch.einsum("krd,nd->nkr", P, x) - torch.einsum("krd,kd->kr", P, mean)  # (N, K, r)
+        M = torch.eye(W.shape[2], dtype=W.dtype) + W.mT @ W / noise[:, None, None]  # (K, r, r)
+        L = torch.linalg.cholesky(M)
+        P = torch.linalg.solve_triangular(L, W.mT, upper=False)  # (K, r, s): |P e|² = eᵀ W M⁻¹ Wᵀ e
+        low = torch.einsum("krs,ns->nkr", P, x) - torch.einsum("krs,ks->kr", P, mean)  # (N, K, r)
         squares = x.square().sum(1, keepdim=True) - 2 * x @ mean.T + mean.square().sum(1)  # (N, K): |e|²
         log_det = W.shape[1] * noise.log() + 2 * L.diagonal(dim1=1, dim2=2).log().sum(1)  # (K,)
         quadratic = (squares - low.square().sum(2) / noise) / noise
@@ -698,6 +667,7 @@ def dequantised(split, seed=0):
 
 def kmeans_start(model, x, steps=10):
     """Fill the model with k-means groups and the leading principal directions of each."""
+    torch.manual_seed(0)  # for svd_lowrank
     K, _, r = model.factors.shape
     centres = start(x, K, seed=0)[1]
     for _ in range(steps):
@@ -712,6 +682,7 @@ def kmeans_start(model, x, steps=10):
         model.factors[k] = directions * (variance - noise).clamp(min=0).sqrt()
 
 
+# %%
 def em_on_images(model, x):
     """One EM step, equation (10), in place; returns the mean log-likelihood before it."""
     log_r, log_px = checked_resp(torch.zeros(()), model.log_joint(x))
@@ -730,28 +701,22 @@ def em_on_images(model, x):
     model.weights.copy_(log_r.exp().mean(0))
     return float(log_px.mean())
 
-
 # %% [markdown]
-# Forty components of rank 13: 440 thousand numbers, less than a small network. **Predict:** how many EM steps until the curve is flat? The half-hidden digit of the opening figure is completed along the way; the frames are kept as a replay.
+# Forty components of rank 13: 440 thousand numbers, about as many as the small network of lesson 00 has. **Predict:** how many EM steps until the curve is flat? The half-hidden digit of the opening figure is completed when they are done.
 
 # %%
 mnist = cu.mnist()
-train = dequantised(mnist.train.sample(cu.budget(55_000, 2_000)))
-val = dequantised(mnist.val.sample(cu.budget(5_000, 200)))
+train_split, val_split = mnist.train.sample(cu.budget(55_000, 2_000)), mnist.val.sample(cu.budget(5_000, 200))
+train, val = dequantised(train_split), dequantised(val_split)
 right_half = torch.arange(784) % 28 >= 14  # what is seen; the left half is hidden
 mine = cu.my_digit().flatten()[None] / 255  # (1, 784)
-model, values, frames, moments = PPCAMixture(K=40, r=13), [], [], []
+model = PPCAMixture(K=40, r=13)
 kmeans_start(model, train)
-for step in range(cu.budget(12, 1, 60)):
-    if step in (0, 2, 5, 11, 30, 59):
-        smooth = complete(model, mine.expand(8, -1), right_half, torch.Generator().manual_seed(0), doubt=0.1).smooth
-        frames.append(cu.to_uint8(torch.cat([mine * right_half, smooth]).clamp(0, 1)).view(-1, 28, 28))
-        moments.append(step)
-    values.append(em_on_images(model, train))
-print("training nats per image:", ", ".join(f"{v:.1f}" for v in values[:: max(1, len(values) // 6)]), f"… {values[-1]:.1f}")
+values = [em_on_images(model, train) for _ in range(cu.budget(12, 1, 60))]
+print("training nats per image before each EM step:", ", ".join(f"{value:.1f}" for value in values))
 
 # %% [markdown]
-# After the first few steps the gains are small: k-means had found the groups, EM adjusts who shares what. Sixty steps made the run that ships with the course; the next cell keeps yours in `runs/` and goes on with the shipped one, so that the numbers in the text are the ones you see.
+# The k-means start has 518.8 nats, the first EM step brings 18.5 more, the eleventh 0.3: k-means had found the groups, EM adjusts who shares what. Sixty steps made the run that ships with the course; the next cell keeps yours in `runs/` and goes on with the shipped one, so that the numbers in the text are the ones you see.
 
 # %%
 def sample_images(model, n, seed=0):
@@ -765,56 +730,63 @@ def as_images(x):
     return cu.to_uint8(x.clamp(0, 1)).view(-1, 28, 28)
 
 
-draws = as_images(sample_images(model, cu.budget(5_000, 100)).draw)
-own = {"validation nats": (float(model.log_joint(val).logsumexp(1).mean()), 2.0),
-       "Fréchet distance": (cu.metrics.quality(draws).distance, 20.0)}  # fmt: skip
-cu.save_run("02_mixture", model, what="mixture of 40 probabilistic PCAs of rank 13 on dequantised digits, by EM", figures=own,
-            replay=(torch.stack(frames), torch.tensor(moments)), samples=draws[:1000])  # fmt: skip
+whole = sample_images(model, cu.budget(5_000, 100))
+own = {"EM steps": (len(values), 0), "validation nats": (float(model.log_joint(val).logsumexp(1).mean()), 1.0),
+       "Fréchet distance": (cu.metrics.quality(as_images(whole.draw)).distance, 15.0),
+       "Fréchet distance before pixel noise": (cu.metrics.quality(as_images(whole.smooth)).distance, 6.0)}  # fmt: skip
+eight = complete(model, mine.expand(8, -1), right_half, torch.Generator().manual_seed(0), doubt=0.3).smooth
+cu.save_run("02_mixture", model, what="a mixture of 40 Gaussians of low rank (lesson 02)", figures=own,
+            samples=as_images(whole.draw[:1000]),
+            replay=(as_images(torch.cat([mine * right_half, eight]))[None], torch.tensor([len(values)])))  # fmt: skip
 shipped = cu.restore("02_mixture", model)
-cu.table([[name, value, shipped.figure(name)] for name, (value, _) in own.items()], ["figure", f"yours, {len(values)} steps", "shipped, 60 steps"], digits=1)
-again = float(model.log_joint(val).logsumexp(1).mean())
-print(f"the shipped weights, kept as 16-bit numbers, give {again:.2f} validation nats; before rounding they gave {shipped.figure('validation nats'):.2f}")
+cu.table([[name, value, shipped.figure(name)] for name, (value, _) in own.items()], ["figure", "yours", "shipped"], digits=1)
 
 # %% [markdown]
 # **Component by component.** Left the mean of a component, then draws of $z$ painted without pixel noise, and last one full draw with it. **Predict:** what do the directions $W_k$ do to a digit: change its class, its slant, its thickness, or move it?
 
 # %% slideshow={"slide_type": "slide"}
 generator = torch.Generator().manual_seed(1)
-shown = model.weights.argsort(descending=True)[:: cu.budget(5, 5)]  # 8 of the 40, from the heaviest to the lightest
+shown = model.weights.argsort(descending=True)[::5]  # 8 of the 40, from the heaviest to the lightest
 panels = []
 for k in shown:
-    z = torch.randn(8, 13, generator=generator)
-    images = model.means[k] + z @ model.factors[k].T  # (8, 784)
+    images = model.means[k] + torch.randn(8, 13, generator=generator) @ model.factors[k].T  # (8, 784)
     noisy = images[-1:] + model.noise[k].sqrt() * torch.randn(1, 784, generator=generator)
     panels += [model.means[k, None], images, noisy]
-ax = cu.plots.image_grid(torch.cat(panels).clamp(0, 1).view(-1, 28, 28), cols=10, titles=["mean", *["z"] * 7, "z", "+ noise"],
-                         row_titles=[f"{float(model.weights[k]):.1%}" for k in shown])  # fmt: skip
-cu.show(ax.figure, "Eight of forty components, one a row with its weight: mean, eight draws without pixel noise, and the last of them with it.")
-whole = sample_images(model, cu.budget(5_000, 100))
-quality = {name: cu.metrics.quality(as_images(x)) for name, x in {"full draws": whole.draw, "before pixel noise": whole.smooth}.items()}
-for name, value in quality.items():
-    print(f"{name}: {value}")
+fig, ax = plt.subplots(figsize=(9, 6.6))
+cu.plots.image_grid(torch.cat(panels).clamp(0, 1).view(-1, 28, 28), cols=10, titles=["mean", *["z"] * 8, "+ noise"], ax=ax,
+                    row_titles=[f"{float(model.weights[k]):.1%}, σ {float(model.noise[k].sqrt()):.2f}" for k in shown])  # fmt: skip
+cu.show(fig, "Eight of forty components, one a row with its weight and pixel noise: mean, eight draws without pixel noise, and the last of them with it.")
+floor, _ = cu.metrics.floor(cu.budget(5_000, 100))
+for name in ("Fréchet distance", "Fréchet distance before pixel noise"):
+    print(f"{name}: {shipped.figure(name):.1f} for 5,000 images of the shipped run; real against real {floor:.2f}")
 print(f"pixel noise σ: from {model.noise.min().sqrt():.3f} to {model.noise.max().sqrt():.3f}")
 
 # %% [markdown]
-# The directions change slant, thickness and the length of strokes, and hardly ever the class: each component is one way of writing one digit. Along a direction ink *fades* from one place to another, since $\mu+Wz$ is linear: where a real stroke would bend, these grow ghosts. The last column shows what the model really claims: the same σ on every pixel, paper included. The eye forgives the speckle, the ruler (Card 7) does not: its ratio to the real-data floor is printed for both, and both are far above 1.3. The draw with noise is the honest sample, and it is what the arena stores; the smooth one is a *mean given $z$*. Lesson 04 meets the same pair again as "draw" and "decoder mean".
+# The directions change slant, thickness and the length of strokes, and in most rows not the class: a component is one way of writing one digit. The exceptions: the first row, the heaviest, is a catch-all for images that no other component wants, with a blot for a mean and the largest σ; the second turns a 5 into a 3 now and then; the last wavers between 9 and 7. Along a direction ink *fades* from one place to another, since $\mu+Wz$ is linear: where a real stroke would bend, these grow ghosts. The last column shows what the model really claims: the same σ on every pixel, paper included. The eye forgives the speckle, the ruler (Card 7) does not: the Fréchet distance is 327 for draws and 60 before the pixel noise, where real digits have 0.30. The draw with noise is the honest sample, and it is what the arena stores; the smooth one is a *mean given $z$*. Lesson 04 meets the same pair again as "draw" and "decoder mean".
 
 # %% [markdown]
 # **Half a digit.** Your digit, or the course's, with its left half hidden; eight exact completions, each labelled with the posterior weight of the component that was drawn. The two rows differ in one number, which the next paragraphs explain. **Bet:** how many different digits will each row show?
 
 # %% slideshow={"slide_type": "slide"}
-rows, labels = [], []
-for doubt in (0.0, 0.1):
-    done = complete(model, mine.expand(8, -1), right_half, torch.Generator().manual_seed(2), doubt)
-    rows += [mine, mine * right_half, done.mean[:1], done.smooth]
-    labels += ["digit", "seen", "mean", *(f"{float(done.weights[i, k]):.0%}" for i, k in enumerate(done.component))]
-    top = done.weights[0].sort(descending=True).values
-    print(f"doubt {doubt}: {int((done.weights[0] > 0.01).sum())} components with more than 1 %, the largest {top[0]:.1%}")
-ax = cu.plots.image_grid(torch.cat(rows).clamp(0, 1).view(-1, 28, 28), rows=2, titles=labels, row_titles=["as fitted", "doubt 0.1"])
-cu.show(ax.figure, "The digit, its visible half, the conditional mean, and eight completions with the posterior weight of the component each was drawn from; as fitted, and with doubt 0.1.")
+def completions(model, image, seen, doubt, n=8, seed=2):
+    """Digit, seen pixels, conditional mean and n completions; titles with the weight of the component; all weights."""
+    done = complete(model, image.expand(n, -1), seen, torch.Generator().manual_seed(seed), doubt)
+    titles = ["digit", "seen", "mean", *(f"{float(done.weights[i, k]):.0%}" for i, k in enumerate(done.component))]
+    pictures = torch.cat([image, image * seen, done.mean[:1], done.smooth]).clamp(0, 1)
+    return pictures.view(-1, 28, 28), titles, done.weights[0]
+
+
+pictures, titles = [], []
+for doubt in (0.0, 0.3):
+    row, names, weights = completions(model, mine, right_half, doubt)
+    pictures, titles = [*pictures, row], titles + names
+    print(f"doubt {doubt}: {int((weights > 0.01).sum())} components have more than 1 %, the largest has {weights.max():.1%}")
+fig, ax = plt.subplots(figsize=(12, 2.7))
+cu.plots.image_grid(torch.cat(pictures), rows=2, titles=titles, row_titles=["as fitted", "doubt 0.3"], ax=ax)
+cu.show(fig, "The digit, its visible half, the conditional mean, and eight completions with the posterior weight of the component each was drawn from; as fitted, and with doubt 0.3.")
 
 # %% [markdown]
-# Compare the two printed lines: how many components keep more than 1 % of the posterior, and how much the largest one takes. The fewer, the more the eight completions are versions of one way of writing. Both rows are exact answers of a Gaussian mixture to "what could be on the left?"; they differ in how much the visible pixels are trusted. Which of the two certainties is *justified* can be measured.
+# As fitted, the model is all but certain: one component has 96 % of the posterior, and the eight completions are one 3 in eight almost equal copies. With the doubt four components have more than 1 %, the largest 72 %, the next 23 %, and 3s stand beside 8s. Both rows are exact answers of a Gaussian mixture to "what could be on the left?"; they differ in how much the visible pixels are trusted. Which of the two certainties is *justified* can be measured.
 #
 # **How far off, and is a draw worse than the mean?** Let $x$ be the true hidden half and $x'$ an exact draw, both from $p(\cdot\mid x_s)$ and independent given $x_s$, with the common mean $m$. Expanding the square, the mixed term $2E[(x-m)^\top(m-x')]$ is zero, hence
 #
@@ -828,103 +800,96 @@ def psnr(x, target, hidden):
     return -10 * math.log10(float((x - target)[:, hidden].square().mean()))
 
 
-n_test = cu.budget(2_000, 50)
-test = dequantised(mnist.test.sample(n_test))
-own_images, mean_image = sample_images(model, n_test, seed=3).draw, train.mean(0)
-rows = []
-for name, images in {"the model's own images": own_images, "test digits": test}.items():
-    done = complete(model, images, right_half, torch.Generator().manual_seed(4))
-    scores = [psnr(x, images, ~right_half) for x in (mean_image.expand_as(images), done.mean, done.draw)]
-    claimed = done.weights.max(1).values.mean()
+def score(model, images, seen, doubt=0.0):
+    """PSNR of conditional mean and of one draw, their difference; certainty of the component, claimed and right."""
+    done = complete(model, images, seen, torch.Generator().manual_seed(4), doubt)
+    mean, draw = (psnr(x, images, ~seen) for x in (done.mean, done.draw))
     right = (done.weights.argmax(1) == model.log_joint(images).argmax(1)).double().mean()
-    rows.append([name, *scores, scores[1] - scores[2], f"{claimed:.1%}", f"{right:.1%}"])
-cu.table(rows, ["images", "mean image, dB", "conditional mean, dB", "one draw, dB", "mean − draw, dB", "component: claimed", "right"],
-         "PSNR over the hidden left half; how sure the model is of the component, and how often it is the one that the whole image gets.", digits=2)  # fmt: skip
+    return [mean, draw, mean - draw, f"{done.weights.max(1).values.mean():.1%}", f"{right:.1%}"]
+
+
+columns = ["conditional mean, dB", "one draw, dB", "mean − draw, dB", "component: claimed", "right"]
+test = dequantised(mnist.test.sample(cu.budget(2_000, 50)))
+rows = []
+for name, images in {"the model's own images": sample_images(model, len(test), seed=3).draw, "test digits": test}.items():
+    mean_image = psnr(train.mean(0).expand_as(images), images, ~right_half)
+    rows.append([name, mean_image, *score(model, images, right_half)])
+cu.table(rows, ["images", "mean image, dB", *columns], "PSNR over the hidden left half; how sure the model is of the component, and how often it is the one that the whole image gets.", digits=2)
 
 # %% [markdown]
-# On its own images the model is right about everything: the difference is 3 dB to sampling error, as (11) demands, and it is right about the component as often as it claims. On test digits both checks fail. The draws lie much less than 3 dB below the mean: the truth is farther from the mean than the model's own draws are. And the component it is all but sure of is far less often the one that the whole image gets. **Why so sure?** Equation (7) says that, given $k$ and $z$, the residuals of the 392 seen pixels are *independent*. They are not: where a stroke is a little too far left, twenty neighbouring pixels disagree together, and the model counts twenty independent witnesses where there is one. The log-likelihoods differ by too many nats, and the softmax turns that into certainty. The conditional mean still beats the mean image clearly, and it is the first completion of the course that looks at the seen half.
+# On its own images the model is right about everything: the difference is 3.03 dB, as (11) demands, and it is right about the component as often as it claims. On test digits both checks fail. The draws lie only 1.37 dB below the mean: the truth is farther from the mean than the model's own draws are. And of the component it is 99.3 % sure, but in only 76.0 % of the images is it the one that the whole image gets. **Why so sure?** Equation (7) says that, given $k$ and $z$, the residuals of the 392 seen pixels are *independent*. They are not: where a stroke is a little too far left, twenty neighbouring pixels disagree together, and the model counts twenty independent witnesses where there is one. The log-likelihoods differ by too many nats, and the softmax turns that into certainty. Even so the conditional mean is 1.2 dB better than the mean image: it is the first completion of the course that looks at the seen half.
 #
 # **A repair that fits into one number.** Trust each seen pixel less: add a variance, the *doubt*, to the noise of the seen pixels in (8) and (9). Everything stays exact, for a model in which the seen pixels carry extra noise. **Predict:** will a model that trusts its evidence less predict the hidden half better or worse?
 
 # %%
-doubts = cu.budget([0.0, 0.01, 0.03, 0.1, 0.3, 1.0], [0.0, 0.1])
-rows = []
-for doubt in doubts:
-    done = complete(model, val[:2000], right_half, torch.Generator().manual_seed(5), doubt)
-    mean_db, draw_db = (psnr(x, val[:2000], ~right_half) for x in (done.mean, done.draw))
-    right = (done.weights.argmax(1) == model.log_joint(val[:2000]).argmax(1)).double().mean()
-    rows.append([doubt, mean_db, draw_db, mean_db - draw_db, f"{done.weights.max(1).values.mean():.1%}", f"{right:.1%}"])
-cu.table(rows, ["doubt", "conditional mean, dB", "one draw, dB", "mean − draw, dB", "claimed", "right"],
-         "Validation digits, left half hidden: the variance added to every seen pixel.", digits=2)  # fmt: skip
+rows = [[doubt, *score(model, val[:2000], right_half, doubt)] for doubt in cu.budget([0.0, 0.01, 0.03, 0.1, 0.3, 1.0], [0.0, 0.3])]
+cu.table(rows, ["doubt", *columns], f"{len(val[:2000]):,} validation digits, left half hidden: the variance added to every seen pixel.", digits=2)
 best = max(rows, key=lambda row: row[1])[0]
-done = complete(model, test, right_half, torch.Generator().manual_seed(6), best)
-print(f"chosen on validation: doubt {best}; test digits: mean {psnr(done.mean, test, ~right_half):.2f} dB, one draw {psnr(done.draw, test, ~right_half):.2f} dB")
+mean, draw, apart, claimed, right = score(model, test, right_half, best)
+print(f"chosen on validation: doubt {best}; test digits: mean {mean:.2f} dB, one draw {draw:.2f} dB, {apart:.2f} dB apart; component: claimed {claimed}, right {right}")
 
 # %% [markdown]
-# Better, for a while. With growing doubt the claimed certainty falls towards what is deserved, the conditional mean gains, and the difference between mean and draw grows towards 3 dB; far too much doubt throws away what the seen half says. Doubt does not make the *residuals* right (that would take a model of how neighbouring pixels err together, lessons 03 and 04), it only weighs them honestly. The same trick is called tempering elsewhere.
+# Better: at a doubt of 0.3 the conditional mean has gained 1.7 dB, and mean and draw are 2.65 dB apart, not far from the 3.01 of a model that knows how wrong it is (on test digits 14.88 and 12.24 dB). At 1.0 the difference is right, but the mean loses again: what the seen half says is thrown away. Doubt makes the model more modest, not cleverer. Its claim falls from 99.5 to 89 %, yet it names the component of the whole image in 68.5 % of the cases instead of 77 %. A cure would be a model of how neighbouring pixels err *together* (lessons 03 and 04). The same trick is called tempering elsewhere.
 
 # %% slideshow={"slide_type": "slide"}
-SIDES = {"left": lambda row, col: col, "right": lambda row, col: 27 - col, "top": lambda row, col: row, "bottom": lambda row, col: 27 - row}
-
-
-def draw_inpainting(hide="left", share=0.5, digit="mine", doubt=0.1):
-    """The digit, what is seen, the conditional mean and six completions with their posterior weights."""
-    row, col = torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij")
-    seen = (SIDES[hide](row, col) >= round(28 * share)).flatten()
+def draw_inpainting(hide="left", share=0.5, digit="mine", doubt=0.3):
+    """The digit, what is seen, the conditional mean, six completions and the posterior weights of all components."""
+    row, col = torch.arange(784) // 28, torch.arange(784) % 28
+    seen = {"left": col, "right": 27 - col, "top": row, "bottom": 27 - row}[hide] >= round(28 * share)
     image = mine if digit == "mine" else mnist.test.only(int(digit))[:1].flat()
-    done = complete(model, image.expand(6, -1), seen, torch.Generator().manual_seed(0), doubt)
-    labels = ["digit", "seen", "mean", *(f"{float(done.weights[i, k]):.0%}" for i, k in enumerate(done.component))]
-    pictures = torch.cat([image, image * seen, done.mean[:1], done.smooth]).clamp(0, 1).view(-1, 28, 28)
+    pictures, titles, weights = completions(model, image, seen, doubt, n=6, seed=0)
     fig, (upper, lower) = plt.subplots(2, 1, figsize=(9, 3.6), height_ratios=(1.5, 1))
-    cu.plots.image_grid(pictures, rows=1, titles=labels, ax=upper, note=False)
-    lower.bar(range(1, 41), done.weights[0])
+    cu.plots.image_grid(pictures, rows=1, titles=titles, ax=upper, note=False)
+    lower.bar(range(1, 41), weights)
     lower.set(xlabel="component", ylabel="p(k given seen)", ylim=(0, 1))
     return fig
 
 
 cu.explore(draw_inpainting, "A digit with a part hidden, the conditional mean, six exact completions with the posterior weight of their component, and all forty weights.",
-           hide=list(SIDES), share={"min": 0.0, "max": 1.0, "step": 0.125, "value": 0.5, "label": "hidden share"},
-           digit=["mine", *"0123456789"], doubt=[0.1, 0.0, 0.01, 0.03, 0.3, 1.0])  # fmt: skip
+           hide=["left", "right", "top", "bottom"], share={"min": 0.0, "max": 1.0, "step": 0.125, "value": 0.5, "label": "hidden share"},
+           digit=["mine", *"0123456789"], doubt=[0.3, 0.0, 0.01, 0.03, 0.1, 1.0])  # fmt: skip
 
 # %% [markdown]
-# Slide the hidden share from 0 to 1: the forty bars go from one spike to the prior weights, the mean from the digit itself to the grey average of all digits, and the draws from one image to forty kinds. That path is a curve of *what is left to decide*. With doubt 0 the bars are a spike almost to the end.
+# Slide the hidden share from 0 to 1: the forty bars go from one spike to the prior weights, the mean from the digit itself to the grey average of all digits, and the draws from one image to forty kinds. That path is a curve of *what is left to decide*. Choose doubt 0 and go the same way: one bar stays above 95 % until seven eighths of the digit are hidden.
 #
 # ## 11 · An exact likelihood, and a classifier for free *(deeper)*
 #
-# The mixture is one of the few models of the course whose density of an image is **exact**. Convention, for all lessons: pixels $(v+u)/256$ in $[0,1)$, so the density of grey levels is $256^{-784}$ times the density here, and **bits per dimension** $=-\log p(x)/(784\log2)+8$; the uniform density has 8. **And Bayes' rule turns densities into a classifier** (lesson 01): fit one mixture to each class, $p(y\mid x)\propto p(y)\,p(x\mid y)$. Five components of rank 20 a class, ten EM steps, no gradient and no look at the other classes. A doubt is added to the noise, chosen on validation. **Predict** the test accuracy (nearest class mean: 82 %) and the bits per dimension.
+# The mixture is one of the few models of the course whose density of an image is **exact**. Convention, for all lessons: pixels $(v+u)/256$ in $[0,1)$, so the density of grey levels is $256^{-784}$ times the density here, and **bits per dimension** $=-\log p(x)/(784\log2)+8$; the uniform density has 8. **And Bayes' rule turns densities into a classifier** (lesson 01): fit one mixture to each class, $p(y\mid x)\propto p(y)\,p(x\mid y)$. Five components of rank 20 a class, ten EM steps, no gradient and no look at the other classes. A doubt is added to the noise, chosen on validation. **Predict** the test accuracy (one Gaussian a class, in lesson 01, had 97.4 % on validation digits) and the bits per dimension.
 
 # %%
-everything = mnist.train.sample(cu.budget(55_000, 2_000))
-by_class = []
-for label in range(10):
-    mixture_of_class, images = PPCAMixture(K=cu.budget(5, 2), r=20), dequantised(everything.only(label))
-    kmeans_start(mixture_of_class, images)
+def class_joint(models, log_prior, x, doubt=0.0):
+    """log p(x, y) for all classes, (N, 10): log prior (10,) plus the density of each class's mixture."""
+    return log_prior + torch.stack([m.log_joint(x, doubt=doubt).logsumexp(1) for m in models], 1)
+
+
+log_prior = train_split.y.bincount().div(len(train)).log()
+by_class = [PPCAMixture(K=cu.budget(5, 2), r=20) for _ in range(10)]
+for label, class_model in enumerate(by_class):
+    images = train[train_split.y == label]
+    kmeans_start(class_model, images)
     for _ in range(cu.budget(10, 1)):
-        em_on_images(mixture_of_class, images)
-    by_class.append(mixture_of_class)
-log_prior = everything.y.bincount().div(len(everything)).log()
+        em_on_images(class_model, images)
+rows = []
+for doubt in (0.0, 0.003, 0.01, 0.03):
+    said = class_joint(by_class, log_prior, val, doubt).argmax(1)
+    rows.append((float((said == val_split.y).double().mean()), doubt))
+test_split = mnist.test.sample(cu.budget(10_000, 200))
+test = dequantised(test_split)
+accuracy = float((class_joint(by_class, log_prior, test, max(rows)[1]).argmax(1) == test_split.y).double().mean())
+print("validation accuracy:", ", ".join(f"{value:.2%} with doubt {doubt}" for value, doubt in rows))
+print(f"test accuracy on {len(test):,} digits with doubt {max(rows)[1]}: {accuracy:.2%}")
 
-
-def class_joint(x, doubt=0.0):
-    """log p(x, y) for all ten classes, (N, 10)."""
-    return log_prior + torch.stack([m.log_joint(x, doubt=doubt).logsumexp(1) for m in by_class], 1)
-
-
-val_split, test_split = mnist.val.sample(len(val)), mnist.test.sample(cu.budget(10_000, 200))
-accuracy = {doubt: float((class_joint(val, doubt).argmax(1) == val_split.y).double().mean()) for doubt in (0.0, 0.003, 0.01, 0.03)}
-doubt = max(accuracy, key=accuracy.get)
-all_test = dequantised(test_split)
-correct = float((class_joint(all_test, doubt).argmax(1) == test_split.y).double().mean())
-print("validation accuracy by doubt:", ", ".join(f"{d}: {a:.2%}" for d, a in accuracy.items()), f"→ test accuracy {correct:.2%}")
+# %%
 single = PPCAMixture(K=1, r=13)
 kmeans_start(single, train, steps=1)
-nats = {"uniform": torch.zeros(1), "one PPCA, rank 13": single.log_joint(all_test).logsumexp(1),
-        "40 PPCAs, rank 13 (shipped)": model.log_joint(all_test).logsumexp(1), "10 × 5 PPCAs, rank 20": class_joint(all_test).logsumexp(1)}  # fmt: skip
-cu.table([[name, float(v.mean()), cu.metrics.bits_per_dimension(-float(v.mean()), 784)] for name, v in nats.items()],
-         ["model", "log p(x), nats", "bits per dimension"], "Exact test log-densities of dequantised digits.", digits=2)  # fmt: skip
+nats = {"uniform": torch.zeros(1), "one PPCA, rank 13": single.log_joint(test).logsumexp(1),
+        "40 PPCAs, rank 13 (shipped)": model.log_joint(test).logsumexp(1),
+        "10 × 5 PPCAs, rank 20": class_joint(by_class, log_prior, test).logsumexp(1)}  # fmt: skip
+rows = [[name, float(v.mean()), cu.metrics.bits_per_dimension(-float(v.mean()), 784)] for name, v in nats.items()]
+cu.table(rows, ["model", "log p(x), nats", "bits per dimension"], f"Exact log-densities of {len(test):,} dequantised test digits.", digits=2)
 
 # %% [markdown]
-# Ten densities that have never heard of each other classify nearly as well as a network trained for it. Compare lesson 01, where one Gaussian a class in PCA space stood in this place: the hidden choice *within* a class (a 7 with a bar, a 7 without) is what was missing. As a compressor the model is poor: the per-place histograms of Card 5 need 1.66 bits for a pixel of the same digits. A Gaussian cannot put a spike on "exactly white", and one σ for all pixels must serve the margin as well as the strokes: the margin, which a histogram codes almost for free, costs most of these bits. **A good likelihood, good samples and good classification are three different things;** lesson 07 returns to this.
+# Ten densities that have never heard of each other classify 97.5 % of the test digits, where the network behind the ruler of Card 7, trained to do nothing else, has 99.7 %. On validation digits, five components with 20 directions each gain half a point over lesson 01's single Gaussian with 50: the hidden choice *within* a class (a 7 with a bar, a 7 without) does more than thirty further directions. As a compressor the model is poor: 7.0 bits for a pixel with forty components, 6.8 with fifty of higher rank, where the per-place histograms of Card 5 need 1.69. The reason is the pixel noise. A Gaussian cannot put a spike on "exactly white": even a pixel whose mean is exactly right costs $8+\log_2(\sigma\sqrt{2\pi})$ bits, 4.8 for the smallest σ of the forty components, 0.043, and 6.9 for the largest, 0.187, and one σ must serve the empty margin as well as the strokes. **A good likelihood, good samples and good classification are three different things;** lesson 07 returns to this.
 #
 # ## 12 · Exercise: KL between two Gaussians
 #
@@ -946,16 +911,14 @@ def kl_gaussians(mean_a, cov_a, mean_b, cov_b):
 # %%
 checked_kl = cu.check("02.kl_gaussians", kl_gaussians)
 weights, means, covs = path[-1]
-table = torch.tensor([[checked_kl(means[i], covs[i], means[j], covs[j]) for j in range(5)] for i in range(5)])
+arms = range(5)
+table = torch.tensor([[float(checked_kl(means[i], covs[i], means[j], covs[j])) for j in arms] for i in arms])
 against = kl_divergence(MultivariateNormal(means[:, None], covs[:, None]), MultivariateNormal(means, covs))
 torch.testing.assert_close(table.double(), against, rtol=1e-4, atol=1e-4)
 i, j = divmod(int((table - table.T).argmax()), 5)
 print(f"arms {i} and {j} of the pinwheel: KL({i} ‖ {j}) = {table[i, j]:.1f} nats, KL({j} ‖ {i}) = {table[j, i]:.1f} nats")
-mixture_at = MultivariateNormal(means, covs)
 x_new, _ = sample_mixture(weights, means, covs, cu.budget(100_000, 1_000), torch.Generator().manual_seed(0))
-joint = weights.log() + mixture_at.log_prob(x_new[:, None])
-one = MultivariateNormal(x.mean(0), x.T.cov())
-gap = joint.logsumexp(1) - one.log_prob(x_new)
+gap = e_step(x_new, path[-1])[1] - MultivariateNormal(x.mean(0), x.T.cov()).log_prob(x_new)
 print(f"KL(mixture ‖ one Gaussian) = {gap.mean():.3f} ± {gap.std() / len(gap) ** 0.5:.3f} nats by Monte Carlo: between mixtures there is no closed form")
 
 # %% [markdown]
@@ -966,8 +929,8 @@ print(f"KL(mixture ‖ one Gaussian) = {gap.mean():.3f} ± {gap.std() / len(gap)
 # - *Write a mixture and draw from it:* a sum with weights, never a product; choose $k$, then $x$. Completing an image is the same program with the die loaded by what is seen.
 # - *Responsibilities in log-space:* one log-sum-exp gives $\log r$ and $\log p$; on images the terms are hundreds of nats apart.
 # - *EM from the bound:* $\log p=\text{ELBO}+\mathrm{KL}$; E closes the gap, M lifts the ELBO, so $\log p$ never falls (asserted, and equal to scikit-learn's to ten digits).
-# - *How it breaks:* a component alone on a point makes the likelihood infinite; a floor caps it. Bad starts stick: one of six found eight bumps. The likelihood cannot choose $K$.
-# - *Exact completion, and 3 dB:* a perfect draw has twice the squared error of the mean. Ours is closer than that, hence too sure; doubting the seen pixels repairs a part of it.
+# - *How it breaks:* a component alone on a point makes the likelihood infinite; a floor caps it. Bad starts stick: one of six found all eight bumps. The likelihood cannot choose $K$.
+# - *Exact completion, and 3 dB:* a perfect draw has twice the squared error of the mean. Ours are 1.4 dB apart on test digits, hence too sure; doubting the seen pixels brings them to 2.6.
 #
 # **What breaks, and why.** The pieces are flat. Inside a component an image is a mean plus a *linear* mix of thirteen pictures, so strokes fade in and out instead of bending, and what is left over is treated as noise that knows nothing of its neighbours. More components help slowly: each must learn by itself what a stroke is. **Next:** lesson 03 looks for one *curved* set of directions for all digits, a code from which a network paints; and it will come back here to sample the codes, with a Gaussian mixture.
 #

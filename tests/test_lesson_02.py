@@ -20,8 +20,8 @@ checked = {
 L = load(
     "02",
     *("bell", "grid", "step", "kl_on_grid", "closest_gaussians", "sample_mixture", "log_gaussians", "e_step", "m_step"),
-    *("start", "em", "em_until_it_breaks", "kmeans_step", "climb", "PPCAMixture", "Completion", "complete"),
-    *("dequantised", "kmeans_start", "em_on_images", "sample_images", "as_images", "psnr"),
+    *("start", "em", "narrowest", "kmeans_step", "climb", "PPCAMixture", "Completion", "complete"),
+    *("dequantised", "kmeans_start", "em_on_images", "sample_images", "as_images", "psnr", "score", "class_joint"),
     **checked,
 )
 
@@ -50,7 +50,8 @@ def dense(model):
 @pytest.mark.parametrize("name, K, seed", [("pinwheel", 5, 0), ("pinwheel", 5, 4), ("spiral", 8, 1), ("moons", 3, 2)])
 def test_em_without_a_floor_never_falls(name, K, seed):
     x = cu.POINTS[name](600).double()
-    _, values = L.em(x, L.start(x, K, seed), steps=60)
+    path, values = L.em(x, L.start(x, K, seed), steps=60)
+    assert x.dtype == torch.float64 and len(path) == len(values) == 61
     assert min(after - before for before, after in zip(values, values[1:])) >= -1e-9
     assert values[-1] > values[0] + 0.1
 
@@ -107,12 +108,31 @@ def test_m_step_is_a_maximum_of_the_expected_log_joint():
     assert gradients[1].abs().max() < 1e-8 and gradients[2].abs().max() < 1e-8
 
 
-def test_collapse_needs_no_floor_and_is_cured_by_one():
+def test_the_likelihood_has_no_maximum():
     x = cu.pinwheel(60).double()
-    _, values, widths = L.em_until_it_breaks(x, L.start(x, 6, seed=10), 40, 0.0)
-    assert len(values) < 40 and widths[-1] < 1e-4 * widths[0] and values[-1] - values[-2] > values[-2] - values[-3]
-    _, values, widths = L.em_until_it_breaks(x, L.start(x, 6, seed=10), 40, 0.01)
-    assert len(values) == 40 and min(widths) >= 0.1
+    means, eye = torch.stack([x[0], x.mean(0)]), torch.eye(2, dtype=torch.float64)
+
+    def total(width):
+        covs = torch.stack([width**2 * eye, x.T.cov()])
+        return float(L.e_step(x, (torch.full((2,), 0.5).double(), means, covs))[1].sum())
+
+    values = [total(10.0**-power) for power in range(3, 12)]
+    gains = [after - before for before, after in zip(values, values[1:])]
+    assert gains == pytest.approx([2 * math.log(10)] * 8, rel=1e-3)  # σ ten times smaller: d · log 10 nats, for ever
+
+
+def test_collapse_needs_no_floor_and_is_cured_by_one():
+    x, collapsed = cu.pinwheel(60).double(), []
+    for seed in range(20):
+        path, values = L.em(x, L.start(x, 6, seed), 150)
+        if len(values) <= 150:  # the next covariance was singular
+            collapsed.append(seed)
+            after = L.m_step(x, L.e_step(x, path[-1])[0].exp())
+            assert L.narrowest(after) < 1e-6 and min(b - a for a, b in zip(values, values[1:])) >= -1e-9
+    assert len(collapsed) >= 3
+    for seed in collapsed:
+        path, values = L.em(x, L.start(x, 6, seed), 150, floor=0.01)
+        assert len(values) == 151 and min(map(L.narrowest, path)) >= 0.1 - 1e-9
 
 
 def test_narrow_spheres_make_k_means():
@@ -212,17 +232,60 @@ def test_doubt_is_extra_noise_on_the_seen_pixels():
     torch.testing.assert_close(model.log_joint(x[:, seen], seen, doubt=0.7), doubtful.log_joint(x[:, seen], seen))
 
 
+def test_doubt_and_score_agree_with_a_model_that_has_the_noise_it_claims():
+    model, seen = random_mixture(3, 2, 12, seed=7), torch.arange(12) < 6
+    g, nothing = torch.Generator().manual_seed(1), torch.zeros(12, dtype=torch.bool)
+    images = L.complete(model, torch.zeros(20_000, 12).double(), nothing, g).draw
+    mean, draw, apart, claimed, right = L.score(model, images, seen)
+    assert apart == mean - draw == pytest.approx(10 * math.log10(2), abs=0.1)
+    assert float(claimed.rstrip("%")) == pytest.approx(float(right.rstrip("%")), abs=3)
+    assert L.score(model, images, seen, doubt=1.0)[0] < mean  # the model is right: doubting it can only cost
+
+
+def test_class_mixtures_give_the_posterior_of_bayes():
+    models = [random_mixture(2, 2, 6, seed) for seed in (0, 1, 2)]
+    log_prior = torch.tensor([0.2, 0.3, 0.5]).double().log()
+    x = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)).double()
+    joint = L.class_joint(models, log_prior, x)
+    for y, model in enumerate(models):
+        truth = MixtureSameFamily(Categorical(model.weights), MultivariateNormal(model.means, dense(model)))
+        torch.testing.assert_close(joint[:, y], log_prior[y] + truth.log_prob(x))
+
+
 # --- the shipped run --------------------------------------------------------------------------------------------------
 
 
-def test_the_shipped_mixture_matches_its_card():
+@pytest.fixture(scope="module")
+def shipped():
     model = L.PPCAMixture(40, 13)
-    run = runs.restore("02_mixture", model)
+    return runs.restore("02_mixture", model), model
+
+
+def close_to_card(run, name, value):
+    figure = run.card["figures"][name]
+    return abs(value - figure["value"]) <= figure["tolerance"]
+
+
+def test_the_shipped_mixture_has_the_density_on_its_card(shipped):
+    run, model = shipped
     val = L.dequantised(cu.mnist().val)
-    card = run.card["figures"]["validation nats"]
-    assert abs(float(model.log_joint(val).logsumexp(1).mean()) - card["value"]) <= card["tolerance"]
+    assert close_to_card(run, "validation nats", float(model.log_joint(val).logsumexp(1).mean()))
     assert abs(float(model.weights.sum()) - 1) < 1e-3 and model.noise.min() > 0
-    pixels = L.as_images(L.sample_images(model, 1_000).draw).float().mean(0)
-    assert (pixels - torch.from_numpy(run.samples).float().mean(0)).abs().max() < 25  # of 255: the same mean image
-    assert run.card["samples"] == {"kind": "draws", "n": 1_000}
-    assert sum(file.stat().st_size for file in run.path.iterdir()) <= 1.55e6
+    before = float(model.log_joint(val[:1000]).logsumexp(1).mean())
+    for weight in (model.means, model.factors):
+        weight.data = weight.data.flip(0)  # another component's: the density must notice
+        assert float(model.log_joint(val[:1000]).logsumexp(1).mean()) < before - 100
+        weight.data = weight.data.flip(0)
+
+
+def test_draws_of_the_shipped_mixture_have_the_distance_on_its_card(shipped):
+    run, model = shipped
+    whole = L.sample_images(model, 5_000, seed=5)
+    for name, x in {"Fréchet distance": whole.draw, "Fréchet distance before pixel noise": whole.smooth}.items():
+        assert close_to_card(run, name, cu.metrics.quality(L.as_images(x)).distance)
+    kept = torch.from_numpy(run.samples)
+    assert run.card["samples"] == {"kind": "draws", "n": len(kept)} and len(kept) == 1_000
+    assert (L.as_images(whole.draw).float().mean(0) - kept.float().mean(0)).abs().max() < 25  # of 255
+    frames, steps = run.replay
+    assert frames.shape == (1, 9, 28, 28) and steps.tolist() == [run.figure("EM steps")] == [60]
+    assert sum(file.stat().st_size for file in run.path.iterdir()) <= 1.5e6
