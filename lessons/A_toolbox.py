@@ -22,7 +22,7 @@
 # which KL covers and which seeks (5); size a convolution and avoid its checkerboard (6); put a number with a floor on
 # a set of images (7).
 #
-# **Builds on** one machine-learning course and Python. **Runs** in about a minute on two CPU cores, all cards
+# **Builds on** one machine-learning course and Python. **Runs** in about half a minute on two CPU cores, all cards
 # together; Card 7 takes half of it.
 #
 # **Notation, as in every lesson**: $x$ data · $z$ latent · $\varepsilon$ noise · $t$ time · $p_\text{data}$,
@@ -59,7 +59,7 @@ def independent_pixels(x, n):
 
 
 def one_gaussian(x, n):
-    """n draws from the Gaussian with the mean and covariance of x (N, d), by its Cholesky factor (Card 4)."""
+    """n draws from the Gaussian with the mean and covariance of x (N, d) (Card 4)."""
     cov = x.T.cov() + 1e-4 * torch.eye(x.shape[1])
     return x.mean(0) + torch.randn(n, x.shape[1]) @ torch.linalg.cholesky(cov).T  # (n, d)
 
@@ -74,9 +74,10 @@ def numbers(ax, table, title, limit=9):
 def signed(ax, table, title, limit):
     """Draw a 2-D tensor in red (positive) and blue (negative); returns the image."""
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)  # a frame, since a flat image is white on white
     ax.set_title(title, fontsize=12)
     ax.grid(False)
-    return ax.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    return ax.imshow(table, cmap=plt.get_cmap("RdBu_r", 19), vmin=-limit, vmax=limit)
 
 # %% [markdown]
 # ### What you will be able to measure
@@ -114,12 +115,8 @@ cu.show(fig_ax.figure, "Eight draws from each of four sources, A to D. Two of th
 # %% slideshow={"slide_type": "slide"}
 column, row = torch.tensor([[1], [3], [5], [7]]), torch.tensor([0, 2, 4])
 p = torch.tensor([1, 3, 6])
-tables = {
-    "a (4, 1), stretched": column.expand(4, 3),
-    "b (3,), stretched": row.expand(4, 3),
-    "a − b (4, 3)": column - row,
-    "p (3,) − y (3, 1), p = y": p - p[:, None],
-}
+tables = {"a (4, 1), stretched": column.expand(4, 3), "b (3,), stretched": row.expand(4, 3), "a − b (4, 3)": column - row,
+          "p (3,) − y (3, 1), p = y": p - p[:, None]}  # fmt: skip
 fig, axes = plt.subplots(1, 4, figsize=(9.2, 2.5))
 for ax, (title, table) in zip(axes, tables.items(), strict=True):
     numbers(ax, table, title)
@@ -180,14 +177,14 @@ within, others = block.diagonal(), (block.sum(1) - block.diagonal()) / 9
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.2), width_ratios=(1, 1.25))
 image = left.imshow(block, cmap="viridis")
 left.grid(False)
-left.set(xticks=range(10), yticks=range(10), xlabel="digit", ylabel="digit", title="Mean of each block")
-fig.colorbar(image, ax=left, label="squared distance")
+left.set(xticks=range(10), yticks=range(10), xlabel="digit", ylabel="digit", title="1s lie closest together")
+fig.colorbar(image, ax=left)
 right.bar(range(10), within, label="within the class")
 right.plot(range(10), others, "o", color=cu.plots.PALETTE[1], label="to the other nine")
 right.set(xticks=range(10), xlabel="digit", ylabel="squared distance", ylim=(0, 180), title="Nearer to its own kind")
 right.legend(loc="upper center", ncols=2, fontsize=10)
-cu.show(fig, "Squared pixel distances between 200 test digits, 20 a class. Left: mean for each pair of classes; the "
-        "ones among themselves are the darkest. Right: within each class (bars) and to the others (dots).")
+cu.show(fig, "Squared pixel distances between 200 test digits, 20 a class. Left: mean for each pair of classes; dark is "
+        "near. Right: within each class (bars) and to the others (dots).")
 pairs = [f"{a:.0f}/{b:.0f}" for a, b in zip(within, others, strict=True)]
 print("within the class / to the others, digits 0 to 9:", "  ".join(pairs))
 
@@ -289,15 +286,15 @@ for ax, (name, path) in zip(axes, paths.items(), strict=True):
         cu.plots.density(height, (-5, 5), ax=ax, filled=False, colors="#cccccc", levels=3, linewidths=0.9)
     ax.plot(*path.T, "o-", markersize=4, linewidth=1.3, color=cu.plots.PALETTE[1 if largest > 1 else 0])
     ax.plot(*path[0], "ks")
-    ticks = (-side, 0, side)
-    ax.set(xlim=(-side, side), ylim=(-side, side), xticks=ticks, yticks=ticks, aspect="equal", xlabel="θ₁", ylabel="θ₂")
+    ax.set(xlim=(-side, side), ylim=(-side, side), xticks=(-side, 0, side), yticks=(-side, 0, side), aspect="equal",
+           xlabel="θ₁", ylabel="θ₂")  # fmt: skip
     ax.set_title(f"{name}\n|λ| up to {largest:.2f}", fontsize=12)
     text = ", ".join(f"{v.real:.2f}" + f" {v.imag:+.2f}i" * (v.imag != 0) for v in eigenvalues.tolist())
     rows.append([name, text.replace("-", "−"), float(largest), float(path[40].norm() / path[39].norm())])
 axes[-1].set(xlabel="x", ylabel="y")
 cu.show(fig, "40 update steps from the black square: creeping, zigzagging and exploding gradient descent in a bowl "
-        "whose curvature is ten times larger upwards, and the outward spiral of two players who step at the same"
-        " time.")
+        "whose curvature is ten times larger upwards, and the outward spiral of two players who step at the same "
+        "time. Orange: diverges.")
 cu.table(rows, ["update", "eigenvalues of the map", "largest |λ|", "measured growth, last step"])
 
 # %% [markdown]
@@ -336,8 +333,9 @@ apart = max(float((a - b).detach().abs().max()) for a, b in zip(by_hand.paramete
 print(f"by hand: loss {losses[0]:.2f} → {losses[-1]:.2f}; largest difference of any weight to cu.fit: {apart:.0e}")
 
 # %% [markdown]
-# The two models agree to rounding: there is no magic in `cu.fit`. (On a GPU it computes the forward pass in 16 bits
-# where the card can, and the two drift apart a little more.) Here is its source, and beneath it that of `cu.loop`,
+# The two models agree to rounding: there is no magic in `cu.fit`. (The losses differ because it prints the mean of the
+# last 30 steps, and we that of the last batch alone. On a GPU it computes the forward pass in 16 bits where the card
+# can, and the two drift apart a little more.) Here is its source, and beneath it that of `cu.loop`,
 # which owns what has nothing to do with learning: the progress bar, saving, stopping on a loss that is not finite.
 # Find the five lines.
 
@@ -378,7 +376,7 @@ for ax in (left, right):
 cu.show(fig, "Left: running likelihood of a test digit: the float32 product follows the sum of logarithms until it "
         "underflows to zero. Right: log(1 − σ(a)), computed naively, turns into stairs and ends; logsigmoid(−a) "
         "goes on.")
-print(f"log p(x) = {factor.log().sum():.1f} nats: p(x) = 10^{log_sum[-1]:.0f}. Smallest positive float32: about 10^−45")
+print(f"log p(x) = {factor.log().sum():.1f} nats: p(x) = 10^{log_sum[-1]:.0f}. Smallest positive float32: about 10^-45")
 
 # %% [markdown]
 # The upper rows cost nothing (their pixels are white in almost every digit), then the ink begins and the product
@@ -442,9 +440,9 @@ print("✓ the gradient of log-sum-exp is the softmax    ✓ cross-entropy = LSE
 # **Sampling** needs a matrix $L$ with $LL^\top=\Sigma$. The **Cholesky factor** is the one that is lower triangular
 # with a positive diagonal. Then $x=\mu+L\varepsilon$ with $\varepsilon\sim N(0,I)$ has covariance
 # $E[L\varepsilon\varepsilon^\top L^\top]=LIL^\top=\Sigma$. **Evaluating** uses the same factor:
-# $|\Sigma|=|L|^2=\prod_i L_{ii}^2$, and with $u=L^{-1}(x-\mu)$
+# $|\Sigma|=|L|^2=\prod_i L_{ii}^2$, and with $\varepsilon=L^{-1}(x-\mu)$
 #
-# $$\log N(x;\mu,\Sigma)=-\tfrac12 u^\top u-\sum_i\log L_{ii}-\tfrac d2\log 2\pi. \tag{A4}$$
+# $$\log N(x;\mu,\Sigma)=-\tfrac12 \varepsilon^\top\varepsilon-\sum_i\log L_{ii}-\tfrac d2\log 2\pi. \tag{A4}$$
 #
 # **Score** is the name of $\nabla_x\log p(x)$: at each point the direction in which the density rises fastest,
 # relative to its value. The unknown normalising constant drops out, which is why diffusion (lesson 06) learns it.
@@ -456,8 +454,8 @@ mean = torch.tensor([1.0, -1.0, 0.5])
 cov = torch.tensor([[2.0, 1.2, 0.3], [1.2, 1.5, -0.4], [0.3, -0.4, 1.0]])
 L = torch.linalg.cholesky(cov)
 x = (mean + torch.randn(100_000, 3) @ L.T).requires_grad_()  # a row ε becomes (L ε)ᵀ = εᵀ Lᵀ
-u = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)  # (3, n)
-log_density = -0.5 * u.square().sum(0) - L.diagonal().log().sum() - 1.5 * math.log(2 * math.pi)  # (n,)
+eps = torch.linalg.solve_triangular(L, (x - mean).T, upper=False)  # (3, n)
+log_density = -0.5 * eps.square().sum(0) - L.diagonal().log().sum() - 1.5 * math.log(2 * math.pi)  # (n,)
 trusted = torch.distributions.MultivariateNormal(mean, cov).log_prob(x)
 torch.testing.assert_close(log_density, trusted, rtol=1e-4, atol=1e-4)
 (score,) = torch.autograd.grad(log_density.sum(), x)
@@ -523,13 +521,10 @@ def draw_gaussian(rho=0.8, sigma_2=1.0, seen=1.5):
     return fig
 
 
-cu.explore(
-    draw_gaussian,
-    "A 2-D Gaussian with its score, cut at a seen value of x₁ (left); x₂ before and after the cut (right).",
-    rho={"min": -0.95, "max": 0.95, "step": 0.05, "value": 0.8, "label": "ρ"},
-    sigma_2={"min": 0.3, "max": 2.0, "step": 0.1, "value": 1.0, "label": "σ₂"},
-    seen={"min": -2.5, "max": 2.5, "step": 0.25, "value": 1.5, "label": "seen x₁"},
-)
+cu.explore(draw_gaussian, "A 2-D Gaussian with its score, cut at a seen value of x₁ (left); x₂ before and after the cut (right).",
+           rho={"min": -0.95, "max": 0.95, "step": 0.05, "value": 0.8, "label": "ρ"},
+           sigma_2={"min": 0.3, "max": 2.0, "step": 0.1, "value": 1.0, "label": "σ₂"},
+           seen={"min": -2.5, "max": 2.5, "step": 0.25, "value": 1.5, "label": "seen x₁"})  # fmt: skip
 
 # %% [markdown]
 # At $\rho=0.8$ and $x_1=1.5$ the mean of $x_2$ moves to $0.8\cdot1.5=1.2$, not to 1.5 (regression to the mean), and
@@ -549,13 +544,11 @@ rows = [[], [], [], []]
 for digit in mnist.test[torch.tensor([0, 3, 11, 17, 18, 4, 1, 2])].flat():
     half_mean, half_cov = checked_conditional(mean, cov, seen, digit[seen])
     drawn = half_mean + torch.linalg.cholesky(half_cov) @ torch.randn(392)
-    halves = (digit[~seen], torch.zeros(392), half_mean, drawn)
-    for row, half in zip(rows, halves, strict=True):
+    for row, half in zip(rows, (digit[~seen], torch.zeros(392), half_mean, drawn), strict=True):
         row.append(torch.cat([digit[seen], half]).view(28, 28))
-fig, ax = plt.subplots(figsize=(7.4, 4.0))
-titles = ["whole", "upper half", "mean", "one draw"]
-cu.plots.image_grid(torch.stack(sum(rows, [])).clamp(0, 1), rows=4, row_titles=titles, ax=ax)
-cu.show(fig, "Eight test digits; their upper halves; completed by the conditional mean of one Gaussian; by one draw from it.")
+_, ax = plt.subplots(figsize=(7.4, 3.7))
+cu.plots.image_grid(torch.stack(sum(rows, [])).clamp(0, 1), rows=4, row_titles=["whole", "upper half", "mean", "one draw"], ax=ax)
+cu.show(ax.figure, "Eight test digits; their upper halves; completed by the conditional mean of one Gaussian; by one draw from it.")
 before, after = cov.diagonal()[~seen].mean(), half_cov.diagonal().mean()
 print(f"mean variance of a lower pixel: {before:.4f} before, {after:.4f} after the upper half was seen")
 
@@ -570,7 +563,7 @@ print(f"mean variance of a lower pixel: {before:.4f} before, {after:.4f} after t
 #
 # An outcome of probability $p$ carries a surprise of $-\log p$. In **nats** with the natural logarithm, in **bits**
 # with base 2; 1 nat = $1/\log 2$ = 1.443 bits. The mean surprise is the **entropy** $H(p)=-\sum_x p(x)\log p(x)$: the
-# shortest mean code length per symbol that any code can reach. Code with lengths meant for $q$ while the data come
+# shortest mean code length per symbol that any code can reach (for long messages). Code with lengths meant for $q$ while the data come
 # from $p$, and you pay the **cross-entropy** $H(p,q)=-\sum_x p(x)\log q(x)$. The surcharge is the **Kullback–Leibler
 # divergence**
 #
@@ -637,7 +630,7 @@ def bell(mean, std):
     return torch.softmax(-0.5 * ((grid - mean) / std) ** 2, 0)
 
 
-def draw_kl(mean=-0.4, std=2.1):
+def draw_kl(mean=-2.0, std=0.7):
     """p, q and the two divergences; on the right both against the mean of q, at this std."""
     p, q = 0.6 * bell(-2, 0.7) + 0.4 * bell(2, 0.7), bell(mean, std)
     means = torch.linspace(-4, 4, 81)
@@ -646,35 +639,30 @@ def draw_kl(mean=-0.4, std=2.1):
     left.fill_between(grid, p / 0.02, color="#cccccc", label="p")
     left.plot(grid, q / 0.02, color="#000000", label="q")
     left.set(xlabel="x", ylabel="density", xlim=(-6, 6), ylim=(0, 0.7), title=f"q: mean {mean:.1f}, std {std:.1f}".replace("-", "−"))
-    both = {
-        "KL(p ‖ q), forward": lambda q: checked_kl(p.expand_as(q), q),
-        "KL(q ‖ p), reverse": lambda q: checked_kl(q, p.expand_as(q)),
-    }
-    for name, divergence in both.items():
+    for name, divergence in (("KL(p ‖ q), forward", lambda q: checked_kl(p.expand_as(q), q)),
+                             ("KL(q ‖ p), reverse", lambda q: checked_kl(q, p.expand_as(q)))):  # fmt: skip
         (line,) = right.plot(means, divergence(many), label=f"{name}: {divergence(q):.2f} nats")
         right.plot(mean, divergence(q), "o", color=line.get_color(), markersize=10)
-    right.set(xlabel="mean of q", ylabel="divergence, nats", ylim=(0, 10), title="Forward covers, reverse seeks")
+    right.set(xlabel="mean of q", ylabel="divergence, nats", ylim=(0, 28), title="Forward covers, reverse seeks")
     right.legend(loc="upper center", fontsize=11)
     left.legend(loc="upper right")
     return fig
 
 
-cu.explore(
-    draw_kl,
-    "Two bumps p and one Gaussian q (left); both divergences against the mean of q, dots at the present one (right).",
-    mean={"min": -4.0, "max": 4.0, "step": 0.1, "value": -0.4},
-    std={"min": 0.4, "max": 3.0, "step": 0.1, "value": 2.1},
-)
+cu.explore(draw_kl, "Two bumps p and one Gaussian q (left); both divergences against the mean of q, dots at the present one (right).",
+           mean={"min": -4.0, "max": 4.0, "step": 0.1, "value": -2.0},
+           std={"min": 0.4, "max": 3.0, "step": 0.1, "value": 0.7})  # fmt: skip
 
 # %%
 p = 0.6 * bell(-2, 0.7) + 0.4 * bell(2, 0.7)
-fits = {"between, wide": (-0.4, 2.08), "left bump": (-2, 0.7), "right bump": (2, 0.7)}
+fits = {"between, wide": (-0.4, 2.08), "left bump": (-2.0, 0.7), "right bump": (2.0, 0.7)}
 rows = [[name, *fit, checked_kl(p, bell(*fit)), checked_kl(bell(*fit), p)] for name, fit in fits.items()]
 cu.table(rows, ["q", "mean", "std", "forward KL(p ‖ q)", "reverse KL(q ‖ p)"], "Three candidates, divergences in nats.")
 
 # %% [markdown]
-# With a wide $q$ both curves have one minimum between the bumps; set the standard deviation to 0.7 and the reverse
-# curve splits into two, one on each bump. Forward KL prefers the wide $q$ by far: on a single bump it costs 5.9 or
+# With $q$ as narrow as a bump the forward curve has its minimum between the bumps, where $p$ is nearly zero, and the
+# reverse curve has two, one on each bump. Widen $q$ to a standard deviation of 2.1: now both have one minimum, in the
+# middle. Over means *and* widths (the table), forward KL prefers the wide $q$ by far: on a single bump it costs 5.9 or
 # 9.1 nats instead of 0.4, since $q$ is nearly zero where 40 or 60 % of the data are. Its best Gaussian has the mean
 # and variance of $p$: $-0.4$ and $0.49+4-0.16=4.33=2.08^2$. Reverse KL prefers the left bump, for
 # $\log\frac1{0.6}=0.51$ nats: there $p\approx0.6\,q$, so $\log\frac qp\approx-\log0.6$, and the other bump, which $q$
@@ -715,12 +703,8 @@ def draw_kernel(kernel="vertical edges", digit=4):
     return fig
 
 
-cu.explore(
-    draw_kernel,
-    "A digit, a 3 × 3 kernel, and the output of the convolution: red positive, blue negative, white zero.",
-    kernel=list(KERNELS),
-    digit={"options": list(range(10)), "value": 4},
-)
+cu.explore(draw_kernel, "A digit, a 3 × 3 kernel, and the output of the convolution: red positive, blue negative, white zero.",
+           kernel=list(KERNELS), digit={"options": list(range(10)), "value": 4})  # fmt: skip
 
 # %% [markdown]
 # The vertical-edge kernel answers up to +4 at the left flank of an upright stroke, as much below 0 at the right one,
@@ -811,8 +795,8 @@ def grid_share(way, weight):
     return (out - out.mean()) / size, float(out.std(correction=0) / size)
 
 
-shapes = {"transposed, kernel 3": (8, 1, 3, 3), "transposed, kernel 4": (8, 1, 4, 4)}
-shapes |= {"pixel-shuffle": (4, 8, 3, 3), "resize + convolve": (1, 8, 3, 3)}
+shapes = {"transposed, kernel 3": (8, 1, 3, 3), "transposed, kernel 4": (8, 1, 4, 4), "pixel-shuffle": (4, 8, 3, 3),
+          "resize + convolve": (1, 8, 3, 3)}  # fmt: skip
 fig, axes = plt.subplots(2, 4, figsize=(9.2, 5.0))
 for (way, shape), (top, bottom) in zip(shapes.items(), axes.T, strict=True):
     torch.manual_seed(4)
@@ -964,12 +948,13 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
 cu.show(fig, "Fréchet distance against the number of samples in two kinds of features, mean ± std over random halves "
         "of the test set. The floor falls like 1/n. One Gaussian lies on the training images in the left panel, "
         "far above in the right.")
-mean = {kind: {name: d.mean(0) for name, d in result.items()} for kind, result in measured.items()}
 rows = []
 for name in colours:
-    ratios = [mean[kind][name][j] / mean[kind]["floor"][j] for kind in features for j in (0, -1)]
-    rows.append([name, mean["components"][name][-1], *ratios[:2], mean["classifier"][name][-1], *ratios[2:]])
-ratios = ["÷ floor, n = 100", f"÷ floor, n = {sizes[-1]:,}"]
+    rows.append([name])
+    for result in measured.values():
+        distance, floor = result[name].mean(0), result["floor"].mean(0)
+        rows[-1] += [distance[-1], distance[0] / floor[0], distance[-1] / floor[-1]]
+ratios = [f"÷ floor, n = {sizes[0]}", f"÷ floor, n = {sizes[-1]:,}"]
 cu.table(rows, ["source", "components", *ratios, "classifier", *ratios],
          f"Fréchet distance at n = {sizes[-1]:,} in both kinds of features, and divided by the floor at two n.", digits=2)
 
@@ -987,7 +972,9 @@ cu.table(rows, ["source", "components", *ratios, "classifier", *ratios],
 #
 # **The Gaussian** is the lesson. In linear features it is as good as real training images (1.7 floors against 1.6),
 # although row B holds no digit at all: it was *built* to have their mean and covariance, a linear feature hands these
-# through, and (A10) looks at nothing else. The ruler is fooled completely. Non-linear features mix the higher
+# through, and (A10) looks at nothing else. The ruler is fooled completely. (Clipped to $[0,1]$, as any image file must
+# be, the same draws have other moments: almost 20 floors. The ruler has noticed the missing negative ink, not the
+# missing digits.) Non-linear features mix the higher
 # moments, strokes and loops and corners, into mean and covariance: there the same samples are more than 200 floors
 # high, and further away than digits of only seven kinds. The numbers of the two panels cannot be compared with each
 # other (their units differ), but the *order* of the candidates has changed: what a Fréchet distance means is decided
