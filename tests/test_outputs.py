@@ -74,3 +74,11 @@ def test_the_curves_of_a_training_call_are_captioned_by_its_line_of_text():
     assert outputs.caption_problems(trained)
     trained["cells"][1]["outputs"].append(stream("vae: 10 steps"))
     assert outputs.caption_problems(trained) == []
+
+
+def test_the_curve_of_a_lonely_loss_is_dropped_and_its_line_stays():
+    lonely = data(image_png="aaaa", text_plain="Logged values of ae: 1,000 steps · 3.4 s, 289 steps/s · loss 36.14")
+    pair = data(image_png="aaaa", text_plain="Logged values of vae: 9 steps · 3 s, 3 steps/s · loss 105 · kl 20.1")
+    line = stream("ae: 1,000 steps · 3.4 s, 289 steps/s · loss 36.14")
+    assert outputs.clean([lonely, line]) == [line]
+    assert outputs.clean([pair, line]) == [pair, line]

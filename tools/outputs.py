@@ -16,6 +16,7 @@ EXTERNAL = re.compile(
 MACHINE_PATH = re.compile(r"/tmp/|/root\b|/home/\w|/Users/\w|site-packages|[A-Z]:\\+Users")
 CAPTION = "**Figure.**"
 TRAINING = "Logged values of "  # the alternative text of a training call's curves; its line of text stands below them
+LONELY = re.compile(TRAINING + r"[^·]+·[^·]+· loss [^·]+", re.DOTALL)
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 
 
@@ -23,10 +24,13 @@ def clean(outputs: list) -> list:
     """Return `outputs` as a reader without a kernel should see them.
 
     Widget views are stripped (an output that was nothing else vanishes), consecutive pieces of one stream are
-    merged, and carriage returns and backspaces are applied, so that a progress bar leaves only its last state.
+    merged, and carriage returns and backspaces are applied, so that a progress bar leaves only its last state. The
+    curve of a training call that logged nothing but its loss is dropped: the line below it says where the loss ended.
     """
     kept = []
     for output in outputs:
+        if LONELY.fullmatch("".join(output.get("data", {}).get("text/plain", ""))):
+            continue
         if output["output_type"] == "stream":
             if kept and kept[-1]["output_type"] == "stream" and kept[-1]["name"] == output["name"]:
                 kept[-1]["text"] += output["text"]
