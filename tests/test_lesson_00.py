@@ -131,14 +131,27 @@ def test_the_mean_of_the_answers_is_no_draw_and_has_half_the_error():
     assert model.decisive_test(answers, answers.mean(0).expand(20, 3)) == "no draw"
 
 
-@pytest.mark.parametrize("name, frames", [("00_pixels", 1), ("00_gaussian", 1), ("00_replay", 9)])
-def test_shipped_replays(name, frames):
-    images, steps = cu.runs.load(name).replay
-    assert images.shape == (frames, 36, 28, 28) and len(steps) == frames
-    if name == "00_replay":
-        assert steps.tolist() == [0, 1, 2, 5, 10, 20, 50, 100, 200]
-        ink = images.astype(float).std(axis=(1, 2, 3))
-        assert ink[-1] > 3 * ink[0]  # from an even grey to black on white
+@pytest.mark.parametrize("name", ["00_pixels", "00_gaussian"])
+def test_the_arena_entries_of_this_lesson_measure_what_their_cards_say(name):
+    """The shipped thousand against the figure of five thousand: the bias of the smaller n is within the tolerance."""
+    run = cu.runs.load(name)
+    assert run.samples.shape == (1_000, 28, 28) and run.card["samples"]["kind"] == "draws"
+    card = run.card["figures"]["Fréchet distance"]
+    assert abs(cu.metrics.quality(torch.from_numpy(run.samples)).distance - card["value"]) < card["tolerance"]
+
+
+def test_a_model_of_lesson_00_makes_its_arena_entry_again():
+    """Independent pixels: the ink of the shipped samples is that of the training images, pixel by pixel."""
+    ink = torch.from_numpy(cu.runs.load("00_pixels").samples > 127).float().mean(0)
+    theta = (cu.mnist().train.float()[:, 0] > 0.5).float().mean(0)
+    assert (ink - theta).abs().max() < 5 * (0.25 / 1_000) ** 0.5
+
+
+def test_the_shipped_replay():
+    images, steps = cu.runs.load("00_replay").replay
+    assert images.shape == (9, 36, 28, 28) and steps.tolist() == [0, 1, 2, 5, 10, 20, 50, 100, 200]
+    ink = images.astype(float).std(axis=(1, 2, 3))
+    assert ink[-1] > 3 * ink[0]  # from an even grey to black on white
 
 
 def test_the_shipped_network_makes_the_last_frame_of_its_replay():
