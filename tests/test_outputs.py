@@ -82,3 +82,4 @@ def test_the_curve_of_a_lonely_loss_is_dropped_and_its_line_stays():
     line = stream("ae: 1,000 steps · 3.4 s, 289 steps/s · loss 36.14")
     assert outputs.clean([lonely, line]) == [line]
     assert outputs.clean([pair, line]) == [pair, line]
+    assert outputs.clean([pair, line], quiet=True) == [line]

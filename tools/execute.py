@@ -73,7 +73,7 @@ def execute(notebook, cwd: Path, root: Path = ROOT, env: dict | None = None) -> 
             used = json.loads(ast.literal_eval(_ask(client, QUESTION)))
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = clean(cell.outputs)
+            cell.outputs = clean(cell.outputs, "quiet" in cell.metadata.get("tags", ()))
     return {
         "live_seconds": round(imports + sum(seconds), 1),
         "cell_seconds": [round(value, 1) for value in seconds],

@@ -20,16 +20,18 @@ LONELY = re.compile(TRAINING + r"[^·]+·[^·]+· loss [^·]+", re.DOTALL)
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 
 
-def clean(outputs: list) -> list:
+def clean(outputs: list, quiet: bool = False) -> list:
     """Return `outputs` as a reader without a kernel should see them.
 
     Widget views are stripped (an output that was nothing else vanishes), consecutive pieces of one stream are
     merged, and carriage returns and backspaces are applied, so that a progress bar leaves only its last state. The
     curve of a training call that logged nothing but its loss is dropped: the line below it says where the loss ended.
+    `quiet` (a cell's tag) drops all curves of training calls: a figure that the lesson does not read is deleted.
     """
     kept = []
     for output in outputs:
-        if LONELY.fullmatch("".join(output.get("data", {}).get("text/plain", ""))):
+        caption = "".join(output.get("data", {}).get("text/plain", ""))
+        if LONELY.fullmatch(caption) or (quiet and caption.startswith(TRAINING)):
             continue
         if output["output_type"] == "stream":
             if kept and kept[-1]["output_type"] == "stream" and kept[-1]["name"] == output["name"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import jupytext
 
 ROOT = Path(__file__).resolve().parent.parent
-KNOWN_TAGS = {"setup", "exercise"}
+KNOWN_TAGS = {"setup", "exercise", "quiet"}
 KNOWN_METADATA = {"tags", "slideshow"}
 MAX_CODE_LINES = 40
 TITLE = re.compile(r"# (?P<key>\w+) \S.*")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools import exercises, notebook
 from tools.execute import file_hash, run_hash
-from tools.outputs import execution_problems
+from tools.outputs import clean, execution_problems
 from tools.source import Lesson, LessonError, Places, find, read
 
 
@@ -53,7 +53,8 @@ def keep_outputs(built, old, places: Places) -> bool:
     if not measured or same[0] != same[1] or execution_problems(old) or changed(measured, places):
         return False
     for cell, before in zip(*pairs, strict=True):
-        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+        cell.execution_count = before.execution_count
+        cell.outputs = clean(before.outputs, "quiet" in cell.metadata.get("tags", ()))
     built.metadata.course["measured"] = measured
     return True
 
