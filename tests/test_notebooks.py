@@ -44,7 +44,7 @@ def test_the_notebook_was_executed_top_to_bottom_without_an_error(path):
 def test_no_cell_is_exempt_from_the_tests(path):
     book, text = built(path)
     tags = {tag for cell in book.cells for tag in cell.metadata.get("tags", [])}
-    assert tags <= {"find-course", "setup", "exercise", "solution"}
+    assert tags <= {"find-course", "setup", "exercise", "solution", "quiet"}
     assert "NBVAL_" not in text
 
 
