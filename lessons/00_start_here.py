@@ -57,7 +57,7 @@ print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHIJKL", orde
 
 # %% [markdown]
 # Two rows are made in this lesson by models that fit into ten lines: **independent pixels** and **one Gaussian**. The
-# **small network** is the one you scrubbed through. Lessons 02 to 06 add a row each (a mixture, an autoencoder, a
+# **small network** is the one you scrubbed through. Lessons 02 to 06 add theirs (a mixture, an autoencoder, a
 # variational autoencoder, a game between two networks, diffusion), and lesson 07 measures them all with the same
 # ruler, because ranking by eye, as you just did, misses what matters in ways that we can prove.
 #
