@@ -1,5 +1,7 @@
 """What a training call is: architecture, hyperparameters and the source of its loss, so that a change is noticed."""
 
+import bisect
+import dis
 import functools
 import hashlib
 import types
@@ -8,6 +10,7 @@ import torch
 from torch import nn
 
 SCALARS = (bool, int, float, str, bytes, type(None))
+SILENT = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL", "RESUME")  # they prepare for the interpreter
 
 
 def identify(step, state: dict, **settings) -> dict[str, str]:
@@ -82,7 +85,7 @@ def _describe_function(function, found: dict, seen: set) -> None:
     closure = zip(function.__code__.co_freevars, function.__closure__ or ())
     values = {name: cell.cell_contents for name, cell in closure if _filled(cell)}
     if home != "course_utils.train":  # fit's own code may be improved at any time; what it was given counts
-        found[f"code of {_name(function)}"] = _code(function.__code__, function.__doc__)
+        found[f"code of {_name(function)}"] = _code(function.__code__)
         values |= function.__kwdefaults__ or {}
         values |= {f"default {i} of {_name(function)}": v for i, v in enumerate(function.__defaults__ or ())}
         for name in _names(function.__code__):
@@ -115,15 +118,26 @@ def _filled(cell) -> bool:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """The global names that code uses, nested functions and comprehensions included."""
+    """The global names that code uses, nested functions and comprehensions included; attributes are not among them."""
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return set(code.co_names).union(*map(_names, inner))
+    own = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return own.union(*map(_names, inner))
 
 
-def _code(code: types.CodeType, doc: str | None = None) -> str:
-    """A hash of what code does: bytecode, constants, names."""
-    constants = [_constant(c) for c in code.co_consts if c != doc or c is None]
-    return _short(repr((code.co_code, constants, code.co_names, code.co_varnames)))
+def _code(code: types.CodeType) -> str:
+    """A hash of what code does. It is the same for a cell of a notebook and for its place in a script.
+
+    The compiler treats a call of an imported module's function in two ways, depending on whether the import stands in
+    the same file or in another cell; both are written as LOAD_ATTR and CALL here. Docstrings are never loaded.
+    """
+    kept = [i for i in dis.get_instructions(code) if i.opname not in SILENT]
+    starts = [i.offset for i in kept]
+    jumps = {*dis.hasjrel, *dis.hasjabs}
+    lines = []
+    for i in kept:
+        argument = bisect.bisect_left(starts, i.argval) if i.opcode in jumps else _constant(i.argval)
+        lines.append(("LOAD_ATTR" if i.opname == "LOAD_METHOD" else i.opname, argument))
+    return _short(repr((lines, code.co_varnames)))
 
 
 def _constant(value) -> str:
@@ -134,7 +148,7 @@ def _constant(value) -> str:
 
 def _class_code(kind: type) -> str:
     functions = [f for f in vars(kind).values() if isinstance(f, types.FunctionType)]
-    return _short(repr([(f.__name__, _code(f.__code__, f.__doc__)) for f in functions]))
+    return _short(repr([(f.__name__, _code(f.__code__)) for f in functions]))
 
 
 def _short(text: str) -> str:

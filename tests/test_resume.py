@@ -239,6 +239,35 @@ def test_comments_docstrings_and_layout_do_not_count_but_constants_do():
     assert fingerprint.differences(identity("k = 1\ndef f(x): return k"), identity("k = 2\ndef f(x): return k"))
 
 
+def test_a_docstring_added_does_not_count():
+    bare, told = (compiled(f"def f(x):\n    {doc}return x + 1 if x else 2") for doc in ("", '"why"\n    '))
+    assert fingerprint.identify(bare, {}) == fingerprint.identify(told, {})
+
+
+def test_a_notebook_and_its_script_have_one_fingerprint():
+    loop = "    for i in range(n):\n        x = m.exp(x) if i else m.log(x, 2)\n"
+    cells = ["import math as m", f"def f(x, n):\n{loop}    return [m.sin(y) for y in x]"]
+    whole, apart = {"__name__": "lesson"}, {"__name__": "lesson"}
+    exec("\n".join(cells), whole)
+    for cell in cells:
+        exec(cell, apart)
+    assert fingerprint.identify(whole["f"], {}) == fingerprint.identify(apart["f"], {})
+
+
+def test_an_attribute_is_not_mistaken_for_a_global_of_its_name():
+    def identity(value):
+        return fingerprint.identify(compiled(f"mean = {value}\ndef f(x): return x.mean()"), {})
+
+    assert identity(1) == identity(2)
+    assert fingerprint.differences(identity(1), fingerprint.identify(compiled("def f(x): return x.sum()"), {}))
+
+
+def test_a_changed_way_through_the_same_steps_counts():
+    source = "def f(x):\n    while x:\n        x -= 1\n        if x > 3: WORD\n        x -= 2\n    return x"
+    ways = [fingerprint.identify(compiled(source.replace("WORD", word)), {}) for word in ("break", "continue")]
+    assert fingerprint.differences(*ways)
+
+
 def test_a_changed_forward_counts_although_the_weights_are_alike():
     def model(sign):
         space = {"nn": nn, "__name__": "lesson"}
