@@ -716,8 +716,8 @@ class Watch:
 
 # %% slideshow={"slide_type": "slide"}
 watch = Watch(unet, cu.runtime.ROOT / "runs" / "resume" / "06_diffusion.curve.jsonl", cu.budget(0, 0, full=1_000))
-looks = cu.budget([0, 80, 160], [8], full=[0, 300, 1_000, 2_000, 3_500, *range(6_000, 26_001, 2_500), 26_000])
-history = cu.fit(unet, diffusion_loss, cu.Batches(mnist.train, 64), steps=160, full=26_000, lr=2e-3, schedule=warm_cosine, ema=0.9995, clip=1.0,
+looks = cu.budget([0, 80, 160], [8], full=[0, 300, 1_000, 2_000, 3_500, 6_000, 8_500, 11_000, 14_000])
+history = cu.fit(unet, diffusion_loss, cu.Batches(mnist.train, 64), steps=160, full=14_000, lr=2e-3, schedule=warm_cosine, ema=0.9995, clip=1.0,
                  name="06_diffusion", preview=watch, preview_at=looks)  # fmt: skip
 
 # %%
@@ -739,7 +739,7 @@ cu.prepare(unet)
 print(f"{history.steps[-1]} steps just now; the shipped weights, used from here on, had {run.card['steps']:,}")
 
 # %% [markdown]
-# READ5A (fill in: what the live draws look like after 160 steps, their loss.) The shipped weights come from the same cell with 26,000 steps. READ5A (ratio at n = 5,000, 50 evaluations, from the card; beside it lesson 03's decoder with 29 and the cards of lessons 04 and 05.)
+# READ5A (fill in: what the live draws look like after 160 steps, their loss.) The shipped weights come from the same cell with 14,000 steps. READ5A (ratio at n = 5,000, 50 evaluations, from the card; beside it lesson 03's decoder with 29 and the cards of lessons 04 and 05.)
 #
 # Now the film. Upper row: the state $x_t$. Lower row: what the network believes at that moment, $\hat x_0$. **Predict** how the lower row looks at $t=1000$, when nothing but noise is given: a digit, a blur, or noise?
 
@@ -876,7 +876,7 @@ def conditional_loss(model, x, y):
     return diffusion_loss(model, x, torch.where(withheld, 10, y))
 
 
-conditional_history = cu.fit(conditional, conditional_loss, cu.Batches(mnist.train, 64, labels=True), steps=40, full=8_000, lr=5e-4, schedule=warm_cosine, ema=0.9995,
+conditional_history = cu.fit(conditional, conditional_loss, cu.Batches(mnist.train, 64, labels=True), steps=40, full=3_000, lr=5e-4, schedule=warm_cosine, ema=0.9995,
                              clip=1.0, name="06_conditional")  # fmt: skip
 cu.save_run("06_conditional", conditional_history.ema, what="class-conditional U-Net, started from 06_diffusion, labels withheld one time in ten", history=conditional_history,
             figures={"sum of absolute weights": (size(conditional_history.ema), 1.0)})  # fmt: skip
@@ -1144,9 +1144,9 @@ print(f"{(gap < 0.1).sum()} of 12 images from the exact empirical score are a tr
 hundred = mnist.train.sample(100, seed=0)
 torch.manual_seed(0)
 small = UNet(width=32)
-hundred_history = cu.fit(small, diffusion_loss, cu.Batches(hundred, 50), steps=30, full=10_000, lr=2e-3, schedule=warm_cosine, ema=0.999, clip=1.0, name="06_hundred",
+hundred_history = cu.fit(small, diffusion_loss, cu.Batches(hundred, 50), steps=30, full=5_000, lr=2e-3, schedule=warm_cosine, ema=0.999, clip=1.0, name="06_hundred",
                          preview=lambda step: generate(small, 36, spaced(cu.budget(10, 2, full=50)), seed=1),
-                         preview_at=cu.budget([30], [8], full=[0, 100, 250, 500, 1_000, 2_000, 3_500, 5_000, 7_500, 10_000]))  # fmt: skip
+                         preview_at=cu.budget([30], [8], full=[0, 100, 250, 500, 1_000, 1_750, 2_500, 3_500, 5_000]))  # fmt: skip
 cu.save_run("06_hundred", what="the same recipe on 100 training images, width 32: draws along the training", history=hundred_history)
 frames, at_step = cu.runs.load("06_hundred").replay
 
@@ -1173,7 +1173,7 @@ print("100 images, median distance by step: " + ", ".join(f"{step:,}: {d:.2f}" f
 print(f"shipped model: median {of_model.median():.2f}, 1 % below {of_model.quantile(0.01):.2f}; test digits: median {of_test.median():.2f}, 1 % below {of_test.quantile(0.01):.2f}")
 
 # %% [markdown]
-# READ9B (the curve: at which step the draws come nearer to the hundred than fresh digits are, the final median; the histogram: medians and 1 % quantiles of the shipped model's draws and of test digits.) A draw nearer to a training image than any test digit is would be a copy; count them. With 55,000 images and thirty visits each the network has neither the weights nor the time to learn its minimum.
+# READ9B (the curve: at which step the draws come nearer to the hundred than fresh digits are, the final median; the histogram: medians and 1 % quantiles of the shipped model's draws and of test digits.) A draw nearer to a training image than any test digit is would be a copy; count them. With 55,000 images and sixteen visits each the network has neither the weights nor the time to learn its minimum.
 
 # %% [markdown]
 # ## 10 · What it costs *(deeper)*
@@ -1182,24 +1182,24 @@ print(f"shipped model: median {of_model.median():.2f}, 1 % below {of_model.quant
 
 # %%
 def measure_ideas():
-    """Four recipes of 2,500 steps, each with one idea more, as the run 06_ideas."""
+    """Four recipes of 1,500 steps, each with one idea more, as the run 06_ideas."""
     n, found = cu.budget(20, 4, full=1_000), {}
     recipes = [("plain: ε, independent times, constant rate", "eps", False, None), ("v instead of ε", "v", False, None),
                ("+ stratified times", "v", True, None), ("+ falling learning rate", "v", True, warm_cosine)]  # fmt: skip
     for i, (name, target, stratified, schedule) in enumerate(recipes):
         torch.manual_seed(0)
         net, loss = UNet(), functools.partial(diffusion_loss, target=target, stratified=stratified)
-        trained = cu.fit(net, loss, cu.Batches(mnist.train, 64), steps=4, full=2_500, lr=2e-3, schedule=schedule, ema=0.998, clip=1.0, name=f"06_idea_{i}")
+        trained = cu.fit(net, loss, cu.Batches(mnist.train, 64), steps=4, full=1_500, lr=2e-3, schedule=schedule, ema=0.998, clip=1.0, name=f"06_idea_{i}")
         weights = [(name, net)] + ([("+ average of the weights (EMA)", trained.ema)] if schedule else [])
         for label, version in weights:
             ratio = cu.metrics.quality(generate(version, n, spaced(cu.budget(10, 2, full=50)), target=target)).ratio
             found[f"{label}: ratio"] = (ratio, 0.2 * ratio)
-    return cu.save_run("06_ideas", what="what each idea buys: 2,500 steps of 64, n = 1,000", figures=found)
+    return cu.save_run("06_ideas", what="what each idea buys: 1,500 steps of 64, n = 1,000", figures=found)
 
 
 ideas = (cu.runs.available("06_ideas") or [measure_ideas()])[0]
 cu.table([[name.removesuffix(": ratio"), entry["value"]] for name, entry in ideas.card["figures"].items()], ["recipe", "Fréchet ratio"],
-         "2,500 steps of 64 each (a tenth of the shipped run), n = 1,000, DDIM in 50 steps; every row adds one idea to the row above.", digits=1)  # fmt: skip
+         "1,500 steps of 64 each (a ninth of the shipped run), n = 1,000, DDIM in 50 steps; every row adds one idea to the row above.", digits=1)  # fmt: skip
 
 # %%
 curve = [(float(name.split()[3]), entry["value"]) for name, entry in run.card["figures"].items() if "CPU hours" in name]

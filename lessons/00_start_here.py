@@ -43,14 +43,14 @@ for run in learning[:1]:
 # and say which one is real**, before you run the cell with the key.
 
 # %% slideshow={"slide_type": "slide"}
-rows = {"real digits from the test set": cu.mnist().test.sample(10, seed=1).x[:, 0].numpy()}
+rows = {"real digits from the test set": cu.mnist().test.sample(7, seed=1).x[:, 0].numpy()}
 for run in [run for run in runs if run.card["samples"] or run.name == "00_replay"][:11]:
     images = run.samples if run.card["samples"] else run.replay[0][-1]
-    rows[run.card["what"]] = images[:10]
+    rows[run.card["what"]] = images[:7]
 order = np.random.default_rng(4).permutation(list(rows))
 tiles = np.concatenate([rows[what] for what in order])
 ax = cu.plots.image_grid(tiles, rows=len(order), row_titles="ABCDEFGHIJKL"[: len(order)])
-cu.show(ax.figure, f"{len(order)} rows of ten images. Each row has one source, and one of the sources is real.")
+cu.show(ax.figure, f"{len(order)} rows of seven images. Each row has one source, and one of the sources is real.")
 
 # %%
 print("\n".join(f"{letter}  {what}" for letter, what in zip("ABCDEFGHIJKL", order)))
@@ -985,16 +985,16 @@ cu.show(fig, "The same 36 codes decoded after the training above, and after the 
 # the GAN, which the diffusion model?**
 
 # %% slideshow={"slide_type": "slide"}
-bets = {run.name[:2]: run for run in learning if run.name[:2] in ("04", "05", "06")}
+bets = {run.name: run for run in learning if run.name in ("04_vae", "05_gan", "06_diffusion")}
 bets = list(bets.values()) or [cu.runs.load("00_replay")]
 fig, axes = plt.subplots(len(bets), 1, figsize=(10, 2.1 * len(bets)), squeeze=False)
 for letter, run, ax in zip("ABC", [bets[i] for i in np.random.default_rng(1).permutation(len(bets))], axes[:, 0]):
     frames, moments = run.replay
     pick = np.linspace(0, len(frames) - 1, 6).round().astype(int)
     done = [f"{moments[i] / moments[-1]:.0%} of training" for i in pick]
-    cu.plots.film_strip([frames[i][:9] for i in pick], done, ax=ax)
+    cu.plots.film_strip([frames[i][:4] for i in pick], done, ax=ax)
     ax.set_ylabel(letter)
-cu.show(fig, f"{len(bets)} of three replays (so far), six moments each, nine images a moment. Which family learns like this?")
+cu.show(fig, f"{len(bets)} of three replays (so far), six moments each, four images a moment. Which family learns like this?")
 
 # %% [markdown]
 # ## Exercise 3 · *deeper*

@@ -236,6 +236,15 @@ def test_the_shipped_replay_ends_with_the_shipped_samples_and_the_card_has_its_c
             assert f"{key} after {step}" in shipped.run.card["figures"]
 
 
-def test_the_shipped_failures_fail():
+def test_the_shipped_failures_fail_and_the_smaller_changes_do_not():
     ratio = {key: runs.load(f"05_{key}").figure("ratio") for key in L.VARIANTS}
-    assert all(ratio[key] > 1.5 * ratio["ours"] for key in ("strong", "fast", "bare", "dcgan"))
+    assert all(ratio[key] > 20 * ratio["ours"] for key in ("strong", "fast"))
+    assert ratio["dcgan_bare"] > 3 * ratio["dcgan"] > 3 * ratio["ours"]
+    assert all(ratio[key] < 2 * ratio["ours"] for key in ("no_r1", "no_spread", "no_norm", "momentum", "bare"))
+
+
+def test_a_blank_sheet_and_one_pattern_for_all():
+    blank, one = (runs.load(f"05_{key}").replay[0][-1].astype(int) for key in ("dcgan_bare", "fast"))
+    assert blank.max() <= 2  # no ink anywhere
+    ours = runs.load("05_ours").replay[0][-1].astype(int)
+    assert one.std(0).mean() < 0.3 * ours.std(0).mean()

@@ -1,0 +1,40 @@
+"""Reference functions of lesson 05, generated from lessons/05_generative_adversarial_networks.py.
+
+Do not edit: change the solution in the lesson and run `python tasks.py lessons`.
+"""
+
+import torch
+from torch.nn import functional as F
+
+
+def player_loss(player, D, real, fake):
+    """Equation (2) for player "D", sending no gradient into `fake`; equation (3) for "G". D gives logits (B,)."""
+    if player == "D":
+        return -F.logsigmoid(D(real)).mean() - F.logsigmoid(-D(fake.detach())).mean()
+    return -F.logsigmoid(D(fake)).mean()
+
+
+def best_critic(log_p_data, log_p_model):
+    """Equation (4): D*(x) in [0, 1] from log p_data(x) and log p_θ(x), tensors of one shape."""
+    return torch.sigmoid(log_p_data - log_p_model)
+
+
+def modes_covered(samples, centres, sigma):
+    """How many centres (K, d) have at least 20 of the samples (N, d) within 3σ of them; an int."""
+    near = torch.cdist(samples, centres) <= 3 * sigma  # (N, K)
+    return int((near.sum(0) >= 20).sum())
+
+
+def r1_penalty(D, real):
+    """Equation (8): half the mean squared norm of the gradient of D's logits in `real` (B, …); differentiable."""
+    real = real.detach().requires_grad_(True)
+    (slope,) = torch.autograd.grad(D(real).sum(), real, create_graph=True)  # the shape of real
+    return 0.5 * slope.square().flatten(1).sum(1).mean()
+
+
+REFERENCES = {
+    "05.losses": player_loss,
+    "05.critic": best_critic,
+    "05.modes": modes_covered,
+    "05.r1": r1_penalty,
+}
