@@ -1,36 +1,14 @@
-"""States in memory and on disk: finite snapshots, crash-safe files, resume states."""
+"""States in memory and on disk: finite snapshots and resume states."""
 
-import contextlib
 import copy
-import os
-import tempfile
+import zipfile
 from pathlib import Path
 
 import torch
 
-from course_utils import fingerprint, randomness, runtime
+from course_utils import disk, fingerprint, randomness, runtime
 
 FORMAT = 1
-
-
-@contextlib.contextmanager
-def atomic(path: Path):
-    """Yield a temporary path beside `path` that replaces it when the block ends well, and vanishes otherwise.
-
-    A reader, or a crash, at any moment meets the old file or the new one, never half of one.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
-        yield Path(name)
-        with open(name, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 class Snapshot:
@@ -78,9 +56,13 @@ class Snapshot:
 
 
 def load(state: dict, saved: dict) -> None:
-    """Give each object of `state` its own copy of its saved state dict."""
+    """Give each object of `state` its own copy of its saved state dict.
+
+    An empty one says nothing: a gradient scaler that was off (on a CPU, say) leaves one that is on as it is.
+    """
     for name, part in state.items():
-        part.load_state_dict(copy.deepcopy(saved[name]))
+        if saved[name]:
+            part.load_state_dict(copy.deepcopy(saved[name]))
 
 
 def tensors(tree):
@@ -118,10 +100,15 @@ def resume_path(name: str) -> Path:
 
 
 def write_resume(path: Path, snapshot: Snapshot, identity: dict, record: dict) -> None:
-    """Write a resume state atomically: the snapshot, what it belongs to (fingerprint) and the history so far."""
+    """Write a resume state atomically: the snapshot, what it belongs to (fingerprint) and the history so far.
+
+    Raises disk.CannotWrite if the disk refuses; an older state stays as it is.
+    """
     content = {"format": FORMAT, "step": snapshot.step, "state": snapshot.copy, "random": snapshot.random_of_ranks()}
-    with atomic(path) as temporary:
-        torch.save(content | {"identity": identity, "history": record}, temporary)
+    with disk.explained(path, "What was trained is in the model, and an older state stays as it is."):
+        disk.sweep(path.parent)
+        with disk.atomic(path) as temporary:
+            torch.save(content | {"identity": identity, "history": record}, temporary)
 
 
 def read_resume(path: Path, name: str, identity: dict) -> dict | None:
@@ -134,6 +121,10 @@ def read_resume(path: Path, name: str, identity: dict) -> dict | None:
         return None
     start_over = f"To start over: cu.runs.forget({name!r}), or choose another name."
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums that torch.save wrote
+            damaged = archive.testzip()
+        if damaged:
+            raise ValueError("it is damaged, a checksum differs")
         saved = torch.load(path, map_location="cpu", weights_only=True)
         if saved["format"] != FORMAT:
             raise ValueError(f"format {saved['format']}, not {FORMAT}")

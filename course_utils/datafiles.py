@@ -24,6 +24,8 @@ from pathlib import Path
 
 import torch
 
+from course_utils import disk
+
 TIMEOUT_S = 30.0  # a server that is silent for so long counts as unreachable
 STALE_S = 86_400.0  # a download folder untouched for a day was left by a killed process
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO}  # the disk failed, not the network
@@ -78,21 +80,14 @@ def write_atomically(path: Path, text: str) -> None:
 
     Raises DataError if the folder cannot be made or written; nothing is left behind then.
     """
-    scratch = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(scratch, path)
+        with disk.atomic(path) as scratch:
+            scratch.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise DataError(
             f"Cannot write {path} ({error.strerror}). Make its folder writable or free some disk space, then run the "
             "cell again."
         ) from None
-    finally:
-        if scratch is not None:
-            Path(scratch).unlink(missing_ok=True)
 
 
 def download(base_url: str, files: Mapping[str, str], folder: Path, title: str) -> None:

@@ -38,7 +38,7 @@ def show(fig, caption: str) -> None:
     check_caption(caption)
     try:
         wanted = runtime.in_notebook() or os.environ.get("COURSE_FIGURES") or runtime.profile() == "quick"
-        picture = png(fig) if wanted else b""
+        picture = png(fig) if wanted and runtime.rank() == 0 else b""
     finally:
         close(fig)
     show_png(picture, caption)

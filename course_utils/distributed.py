@@ -75,6 +75,15 @@ def gather(vector: torch.Tensor) -> list[torch.Tensor]:
     return [part.cpu() for part in parts]
 
 
+def shared(thing):
+    """Return rank 0's `thing` (anything that can be pickled) on every rank."""
+    if runtime.world_size() == 1:
+        return thing
+    held = [thing]
+    dist.broadcast_object_list(held, src=0)
+    return held[0]
+
+
 def decided(flag: bool) -> bool:
     """Return rank 0's `flag` on every rank."""
     if runtime.world_size() == 1:

@@ -9,11 +9,13 @@ uint8 (N, 28, 28)). The card holds the checksum of each file. Shipped runs are i
 `runtime.runs_dir()` says.
 """
 
+import contextlib
 import hashlib
+import io
 import json
-import os
 import shutil
 import tempfile
+import time
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +23,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course_utils import checkpoint, distributed, runtime, weights
+from course_utils import checkpoint, disk, distributed, runtime, weights
 from course_utils.card import make_card
 from course_utils.guards import check
 
 WEIGHTS, REPLAY, SAMPLES, CARD = "weights.safetensors", "replay.npz", "samples.npz", "card.json"
 MOST_SAMPLES = 5_000
 KINDS = ("draws", "decoder means")
+PAUSES = (0, 0.02, 0.1)
+"""Seconds before each attempt to read a run: another kernel may be replacing it at this very moment."""
 USED: set[str] = set()
 """Names of the shipped runs that this process has read: the notebook builder records them to know what is stale."""
 
@@ -63,22 +67,32 @@ class Run:
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files after verifying its checksum; RuntimeError if it differs."""
+        self.read(name)
+        return self.path / name
+
+    def read(self, name: str) -> bytes:
+        """Return the content of one of the run's files after verifying its checksum; RuntimeError if it differs."""
         path = self.path / name
         wanted = self.card["files"].get(name)
         if wanted is None:
             raise RuntimeError(
                 f"Run {self.name!r} holds no {name}; it holds: {', '.join(self.card['files']) or 'nothing'}."
             )
-        if not path.is_file() or _sha256(path) != wanted:
-            what = "is damaged (its checksum differs from the card's)" if path.is_file() else "is missing"
-            cure = "train it again" if self.own else f"get it back with `git checkout -- data/runs/{self.name}`"
-            raise RuntimeError(f"{name} of run {self.name!r} {what}: {cure}.")
-        return path
+        for pause in PAUSES:
+            time.sleep(pause)
+            content = path.read_bytes() if path.is_file() else None
+            if content is not None and hashlib.sha256(content).hexdigest() == wanted:
+                return content
+        if _read(self.name, self.own).card["files"] != self.card["files"]:
+            raise RuntimeError(f"Run {self.name!r} was saved anew since it was loaded here: load it once more.")
+        what = "is missing" if content is None else "is damaged (its checksum differs from the card's)"
+        cure = "train it again" if self.own else f"get it back with `git checkout -- data/runs/{self.name}`"
+        raise RuntimeError(f"{name} of run {self.name!r} {what}: {cure}.")
 
     def _arrays(self, name: str) -> dict | None:
         if name not in self.card["files"]:
             return None
-        with np.load(self.file(name), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
 
 
@@ -91,7 +105,8 @@ def save_run(
     `modules`: a module or a dict name → module. `what`: one sentence. `figures`: name → (value, tolerance). `history`:
     what training returned (steps, seconds and seed go to the card, preview images become the replay unless `replay`
     gives (frames, steps)). `samples`: uint8 (N, 28, 28) or (N, 1, 28, 28), N ≤ 5,000; "draws" or "decoder means".
-    `lesson`: the lesson's slug, by default the one that `name` begins with. Raises ValueError for what does not fit.
+    `lesson`: the lesson's slug, by default the one that `name` begins with. Raises ValueError for what does not fit,
+    disk.CannotWrite if the disk is full or the folder read-only; an older run stays whole then.
     """
     check(name, {})
     named = weights.name_modules(modules)
@@ -102,48 +117,38 @@ def save_run(
     card["samples"] = None if samples is None else {"kind": sample_kind, "n": len(arrays[SAMPLES]["samples"])}
     folder = runtime.runs_dir()
     if runtime.rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=folder))
-        try:
-            _write(temporary, card, named, {key: value for key, value in arrays.items() if value is not None})
-            _swap(temporary, folder / name)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with disk.explained(folder / name, "The weights are in the model still, and an older run stays as it is."):
+            _put(folder / name, card, named, {key: value for key, value in arrays.items() if value is not None})
     distributed.wait_for_all()
     if runtime.rank() != 0:
         return load(name, own=True)
     return Run(name, folder / name, card, own=folder != _folder(False))
 
 
+def _put(target: Path, card: dict, named: dict, arrays: dict) -> None:
+    """Write a run beside its place and put it there when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    disk.sweep(target.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    try:
+        _write(temporary, card, named, arrays)
+        disk.swap(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _write(folder: Path, card: dict, named: dict, arrays: dict) -> None:
     """Fill the folder of a run; the card comes last, with the checksums of the other files."""
     folder.chmod(0o755)
     if named:
-        with checkpoint.atomic(folder / WEIGHTS) as path:
+        with disk.atomic(folder / WEIGHTS) as path:
             weights.write(path, named)
     for name, content in arrays.items():
-        with checkpoint.atomic(folder / name) as path, open(path, "wb") as file:
+        with disk.atomic(folder / name) as path, open(path, "wb") as file:
             np.savez_compressed(file, **content)
     card["files"] = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-    with checkpoint.atomic(folder / CARD) as path:
+    with disk.atomic(folder / CARD) as path:
         path.write_text(json.dumps(card, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _swap(new: Path, target: Path, tries: int = 100) -> None:
-    """Put the folder `new` in the place of `target`; of several processes that do this the last one wins, whole."""
-    for _ in range(tries):
-        try:
-            os.rename(new, target)  # fails while there is a folder with something in it
-            return
-        except OSError:
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
-            try:
-                os.rename(target, old / "run")
-            except OSError:  # another process has just moved it
-                pass
-            finally:
-                shutil.rmtree(old, ignore_errors=True)
-    raise RuntimeError(f"Could not replace {target}: is it open in another program, or not writable?")
 
 
 def restore(name: str, *modules, own: bool = False) -> Run:
@@ -157,7 +162,7 @@ def restore(name: str, *modules, own: bool = False) -> Run:
     run = load(name, own=own)
     if not modules:
         raise ValueError(f"restore needs the modules to fill: cu.restore({name!r}, model).")
-    weights.read_into(run.file(WEIGHTS), weights.match(run, modules), f"run {name!r}")
+    weights.read_into(run.read(WEIGHTS), weights.match(run, modules), f"run {name!r}")
     return run
 
 
@@ -169,15 +174,15 @@ def load(name: str, own: bool = False) -> Run:
 
 def _read(name: str, own: bool) -> Run:
     folder = _folder(own)
-    path = folder / name
-    if not (path / CARD).is_file():
+    path, content = folder / name, _card_bytes(folder / name / CARD)
+    if content is None:
         there = ", ".join(run.name for run in _runs_in(folder, own)) or "none yet"
         kind = "run of yours" if own else "shipped run"
         lesson = f"lessons/{name}.py" if (runtime.ROOT / "lessons" / f"{name}.py").is_file() else "its lesson"
         profile = "" if own else "COURSE_PROFILE=full "
         raise RuntimeError(f"There is no {kind} {name!r} (there are: {there}). Make it: {profile}python {lesson}.")
     try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
+        card = json.loads(content)
         if card["format"] != checkpoint.FORMAT or not isinstance(card["files"], dict):
             raise ValueError(f"it has format {card['format']}, this version of the course reads {checkpoint.FORMAT}")
     except (ValueError, KeyError, TypeError) as error:
@@ -185,6 +190,16 @@ def _read(name: str, own: bool) -> Run:
             f"The card of run {name!r} cannot be read ({error!r}): restore the file or train again."
         ) from None
     return Run(name, path, card, own and folder != _folder(False))  # in `full` one's own runs are those that ship
+
+
+def _card_bytes(path: Path) -> bytes | None:
+    """The content of a card, or None where there is no run; what a killed process moved aside is put back first."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        disk.rescue(path.parent.parent)
+    return None
 
 
 def _used(run: Run) -> Run:

@@ -9,6 +9,7 @@ import random
 import shutil
 import sys
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -51,15 +52,41 @@ def shipped_runs_dir() -> Path:
 
 @cache
 def _scratch(pid: int) -> Path:
-    """A folder of this process that vanishes with it (`pid` keeps a forked child from sharing its parent's)."""
-    folder = Path(tempfile.mkdtemp(prefix="course-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """A folder that vanishes with this process (`pid` keeps a forked child from sharing its parent's).
+
+    Under torchrun it is that of rank 0 for all.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="course-")) if rank() == 0 else None
+    if folder:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if world_size() > 1:
+        shared = [folder]
+        torch.distributed.broadcast_object_list(shared)
+        folder = shared[0]
     return folder
 
 
+@cache
+def _own_runs(root: Path) -> Path:
+    """The folder runs/ of the course or, where nothing can be written there, a temporary one, with a warning."""
+    folder = root / "runs"
+    if os.access(folder if folder.exists() else root, os.W_OK):
+        return folder
+    warnings.warn(
+        f"{folder} cannot be written. Your runs, trainings and digit are kept only until this kernel ends; to keep "
+        "them for good, copy the course to a folder of your own and open it there.",
+        stacklevel=4,
+    )
+    return _scratch(os.getpid())
+
+
 def runs_dir() -> Path:
-    """Return the folder where own runs are written: runs/, data/runs/ in `full`, a temporary one in `quick`."""
-    return {"live": ROOT / "runs", "full": shipped_runs_dir()}.get(profile()) or _scratch(os.getpid())
+    """Return the folder where own runs are written: runs/, data/runs/ in `full`, a temporary one in `quick`.
+
+    A read-only course gets a temporary one in `live`, too.
+    """
+    kind = profile()
+    return shipped_runs_dir() if kind == "full" else _own_runs(ROOT) if kind == "live" else _scratch(os.getpid())
 
 
 def device() -> torch.device:
@@ -141,12 +168,15 @@ def describe() -> str:
 
 
 def _join_process_group() -> None:
-    """Start torch's process group when torchrun started us; a no-op otherwise."""
+    """Start torch's process group when torchrun started us, and let only rank 0 print; a no-op otherwise."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(device())
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         atexit.register(torch.distributed.destroy_process_group)
+        _scratch(os.getpid())  # all processes are here: the moment to agree on one
+        if rank() > 0:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
 
 
 def setup(seed: int = 0) -> torch.device:

@@ -4,11 +4,12 @@ import contextlib
 import math
 import time
 import traceback
+import warnings
 
 import torch
 from torch import nn
 
-from course_utils import checkpoint, distributed, fingerprint, randomness, runtime
+from course_utils import checkpoint, disk, distributed, fingerprint, randomness, runtime
 from course_utils.ema import EMA
 from course_utils.feed import Feed, describe
 from course_utils.guards import Interrupts, OutOfMemory, check, evaluation, is_out_of_memory
@@ -35,7 +36,7 @@ class Session:
         self.device = next((w.device for m in self.modules for w in m.parameters()), runtime.device())
         self.history, self.pending, self.interrupts = History(name, seed, total), Pending(), Interrupts()
         self.history.ema = next((part.module for part in state.values() if isinstance(part, EMA)), None)
-        self.snapshot, self.start, self.problem = checkpoint.Snapshot(state), 0, None
+        self.snapshot, self.start, self.problem, self.unsaved = checkpoint.Snapshot(state), 0, None, ""
         self.identity, self.batch_size = {}, getattr(batches, "batch_size", None)
         runtime.seed_everything(seed)
         if name:
@@ -143,11 +144,17 @@ class Session:
             )
 
     def save(self) -> None:
-        """Write the last snapshot to the resume file of this name (rank 0)."""
+        """Write the last snapshot to the resume file of this name (rank 0); a disk that refuses ends no training."""
         began = time.perf_counter()
         if self.name and self.snapshot.whole and runtime.rank() == 0:
-            record = self.history.state_dict(self.snapshot.step)
-            checkpoint.write_resume(checkpoint.resume_path(self.name), self.snapshot, self.identity, record)
+            record, before = self.history.state_dict(self.snapshot.step), self.unsaved
+            try:
+                checkpoint.write_resume(checkpoint.resume_path(self.name), self.snapshot, self.identity, record)
+                self.unsaved = ""
+            except disk.CannotWrite as error:
+                self.unsaved = str(error)
+                if not before:
+                    warnings.warn(f"The training goes on, but its state cannot be kept. {error}", stacklevel=4)
         self.saved = time.perf_counter()
         self.save_pause = max(SAVE_SECONDS, SAVE_SHARE * (self.saved - began))
 
@@ -178,6 +185,9 @@ class Session:
             if self.pending.count:
                 names, means = self.pending.means(self.device)
                 self.history.add(step, dict(zip(names, means.tolist())))
+        if self.preview is not None:  # drawn on rank 0 only
+            frames = distributed.shared((self.history.frames, self.history.frame_steps))
+            self.history.frames, self.history.frame_steps = frames
         if self.start < self.history.total:
             self.save()
             self.history.seconds = self._before + time.perf_counter() - self.began
@@ -190,8 +200,8 @@ class Session:
             return f"It had been trained before: nothing to do. cu.runs.forget({self.name!r}) makes it start over."
         if not self.history.stopped:
             return None
-        if not self.name:
-            return f"Stopped: {self.history.stopped}."
+        if not self.name or self.unsaved:
+            return f"Stopped: {self.history.stopped}. {self.unsaved}".strip()
         if self.snapshot.step < self.history.total and "again those of step" not in self.history.stopped:
             return f"Stopped: {self.history.stopped}. Run the cell again to go on from step {self.snapshot.step:,}."
         return f"Stopped: {self.history.stopped}. To start over: cu.runs.forget({self.name!r})."

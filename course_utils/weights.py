@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
 HALF_MAX = torch.finfo(torch.float16).max
@@ -60,21 +60,23 @@ def match(run, modules: tuple) -> dict[str, nn.Module]:
     return {name: name_modules(module)["model"] for name, module in zip(saved, modules)}
 
 
-def read_into(path: Path, named: dict[str, nn.Module], source: str) -> None:
-    """Load weights into modules and set these to eval mode; nothing is changed unless everything fits.
+def read_into(content: bytes, named: dict[str, nn.Module], source: str) -> None:
+    """Load weights, the content of a file, into modules and set these to eval mode.
+
+    Nothing is changed unless everything fits.
 
     Raises RuntimeError that names `source` and the differences: missing and superfluous weights, shapes.
     """
     try:
-        content = load_file(path)
-    except (SafetensorError, OSError) as error:
+        weights = load(content)
+    except SafetensorError as error:
         raise RuntimeError(
             f"The weights of {source} cannot be read ({error}): restore the file or train again."
         ) from None
     differences, parts = [], {}
     for name, module in named.items():
         prefix = f"{name}/"
-        saved = {key.removeprefix(prefix): t for key, t in content.items() if key.startswith(prefix)}
+        saved = {key.removeprefix(prefix): t for key, t in weights.items() if key.startswith(prefix)}
         differences += [f"{name}: {line}" for line in _differences(saved, module.state_dict())]
         parts[name] = saved
     if differences:

@@ -128,6 +128,12 @@ def test_x_and_y_stay_together():
         assert torch.equal((rows.flatten() * 255).round().long(), y)
 
 
+@pytest.mark.fault(
+    fault="An empty data set, a batch larger than the data, tensors of unequal length",
+    sees="“The data are empty: there is nothing to make batches of.” · “batch_size=104 is more than the 103 examples: "
+    "use at most 103.”",
+    kept="the error comes before any training",
+)
 @pytest.mark.parametrize(
     "args, kwargs, error, says",
     [

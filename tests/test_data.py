@@ -215,6 +215,12 @@ def test_missing_file(copy):
         data.mnist(root=copy)
 
 
+@pytest.mark.fault(
+    fault="A data file cut short",
+    sees="“The data file …/train-images-idx3-ubyte.gz is truncated: N of 9,719,438 bytes. Bring it back with `git "
+    "checkout -- data/mnist`, or download the course again.”",
+    kept="nothing is read from it; once it is back the same cell works",
+)
 def test_truncated_file(copy):
     path = copy / "mnist" / "train-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes()[:1000])
@@ -222,6 +228,11 @@ def test_truncated_file(copy):
         data.mnist(root=copy)
 
 
+@pytest.mark.fault(
+    fault="A data file with flipped bytes",
+    sees="“The data file … is damaged: its checksum is not …”, with the same remedy",
+    kept="nothing is read from it",
+)
 def test_corrupt_file(copy):
     path = copy / "mnist" / "t10k-images-idx3-ubyte.gz"
     content = bytearray(path.read_bytes())
@@ -392,6 +403,12 @@ def not_found(name, response):
     raise urllib.error.HTTPError(response.url, 404, "Not Found", None, None)
 
 
+@pytest.mark.fault(
+    fault="The network fails while a data set is fetched (no network, cut midway, reset, stalled, not found)",
+    sees="the host, the file and what to do: “… Nothing was kept. Check that this machine is online and call it "
+    "again …”",
+    kept="no half file; MNIST needs no network",
+)
 @pytest.mark.parametrize("fail", [no_network, drops_midway, resets_midway, stalls, not_found])
 def test_a_failing_network_names_host_file_and_remedy_and_leaves_nothing(serve, tmp_path, fail):
     serve(FASHION, fail)
@@ -416,6 +433,11 @@ def test_an_interrupted_download_leaves_nothing(serve, tmp_path):
     assert everything_under(tmp_path) == []
 
 
+@pytest.mark.fault(
+    fault="The disk is full while a data set is fetched",
+    sees="“Cannot write to … Make it writable, free some disk space, or say where else the data may go …”",
+    kept="no half file",
+)
 def test_a_full_disk_is_not_blamed_on_the_network(serve, tmp_path):
     def full(name, response):
         raise OSError(28, "No space left on device")

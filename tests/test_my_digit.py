@@ -176,6 +176,11 @@ def test_errors_name_the_line_and_keep_the_saved_digit(folder, drawing, says):
     assert torch.equal(my_digit(), kept)
 
 
+@pytest.mark.fault(
+    fault="The reader's digit, damaged on the disk",
+    sees="what is wrong with the file, and that lesson 00 draws it anew",
+    kept="the file is left as it is",
+)
 @pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xfe\x00", SEVEN.encode()[:100], b"." * 14])
 def test_a_damaged_saved_file_is_reported_and_kept(folder, content):
     folder.mkdir()

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import course_utils as cu
-from course_utils import checkpoint, fingerprint, randomness, runs, runtime
+from course_utils import checkpoint, disk, fingerprint, randomness, runs, runtime
 from tests.training import Crash, failing_at, mlp, noisy_loss, points, same, weights
 
 
@@ -67,6 +67,11 @@ def run_worker(tmp_path, die_at):
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=runtime.ROOT)
 
 
+@pytest.mark.fault(
+    fault="kill -9 in the middle of a training",
+    sees="“mine: resumed after step 20 of 40.”",
+    kept="the resumed training ends with the weights of an uninterrupted one, bit by bit",
+)
 def test_a_killed_and_resumed_training_equals_an_uninterrupted_one_bit_by_bit(tmp_path):
     killed = run_worker(tmp_path, die_at=23)
     assert killed.returncode == -getattr(signal, "SIGKILL", signal.SIGTERM) or os.name == "nt", killed.stderr
@@ -191,6 +196,11 @@ def fit(model=None, loss_fn=loss_one, batches=None, **kw):
     return cu.fit(model or mlp(), loss_fn, batches or points(), **settings)
 
 
+@pytest.mark.fault(
+    fault="A training resumed after the model, the loss or a setting was changed",
+    sees="which thing changed, “To start over: cu.runs.forget('mine')”",
+    kept="the model as it was, and the old state",
+)
 @pytest.mark.parametrize("change", CHANGES)
 def test_resume_is_refused_after_a_change_and_says_which(change):
     fit()
@@ -279,6 +289,11 @@ def test_a_changed_forward_counts_although_the_weights_are_alike():
         fit(model=model("-"))
 
 
+@pytest.mark.fault(
+    fault="The saved state of a training cut short, or replaced by a malicious file",
+    sees="“… cannot be read … To start over: cu.runs.forget('mine')”",
+    kept="the model as it was; nothing is unpickled",
+)
 def test_a_damaged_resume_state_is_explained_and_never_unpickled():
     path = checkpoint.resume_path("mine")
     fit()
@@ -299,15 +314,15 @@ def test_a_damaged_resume_state_is_explained_and_never_unpickled():
 
 def test_files_are_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "file"
-    with checkpoint.atomic(path) as temporary:
+    with disk.atomic(path) as temporary:
         temporary.write_text("old")
-    with pytest.raises(Crash), checkpoint.atomic(path) as temporary:
+    with pytest.raises(Crash), disk.atomic(path) as temporary:
         temporary.write_text("half")
         assert path.read_text() == "old"
         raise Crash
     assert path.read_text() == "old" and [p.name for p in path.parent.iterdir()] == ["file"]
     inode = path.stat().st_ino
-    with checkpoint.atomic(path) as temporary:
+    with disk.atomic(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new" and path.stat().st_ino != inode  # another file in its place, not the same refilled
 

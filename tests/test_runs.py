@@ -130,6 +130,11 @@ WRONG = {
 }
 
 
+@pytest.mark.fault(
+    fault="A run restored into another architecture",
+    sees="each missing or superfluous weight and each shape that differs",
+    kept="the model as it was",
+)
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_architecture_is_named_and_nothing_is_changed(case):
     cu.save_run("right", mlp())
@@ -151,6 +156,12 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-10])
 
 
+@pytest.mark.fault(
+    fault="Weights, samples, replay or card of a run with flipped bytes, cut short or deleted",
+    sees="the file and the remedy: “weights.safetensors of run 'right' is damaged (its checksum differs from the "
+    "card's): get it back with `git checkout …`” (own runs: “train it again”)",
+    kept="the model as it was: no weight is set",
+)
 @pytest.mark.parametrize("damage", [flip, cut, lambda path: path.unlink()])
 @pytest.mark.parametrize("name", ["weights.safetensors", "samples.npz", "replay.npz", "card.json"])
 def test_a_damaged_file_is_named(damage, name):
@@ -262,6 +273,11 @@ def test_two_processes_that_save_the_same_run_do_not_mix(folders):
     assert [path.name for path in (folders / "runs").iterdir()] == ["shared"]
 
 
+@pytest.mark.fault(
+    fault="■ (Ctrl-C) while a run is being saved",
+    sees="KeyboardInterrupt, as asked",
+    kept="the older run, whole; nothing half-written",
+)
 def test_a_failed_save_leaves_the_older_run_and_no_litter(monkeypatch, folders):
     cu.save_run("a", mlp(), what="old")
     monkeypatch.setattr(runs.np, "savez_compressed", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))

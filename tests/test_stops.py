@@ -110,6 +110,11 @@ def test_the_cap_on_minutes_announces_itself(capsys):
     assert cu.fit(mlp(), noisy_loss, points(), steps=3, minutes=10).stopped is None
 
 
+@pytest.mark.fault(
+    fault="Memory runs out in a training",
+    sees="“Out of memory … Lower batch_size=16 → 8 first …”",
+    kept="the weights; gradients, snapshot and optimiser are freed, so the next cell has the memory",
+)
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("[enforce fail] can't allocate memory: 9 GB")]
 )
@@ -148,6 +153,11 @@ def test_other_errors_are_not_taken_for_lack_of_memory():
     assert any(frame.name == "fit" for frame in traceback.extract_tb(caught.tb))
 
 
+@pytest.mark.fault(
+    fault="Any other error in the middle of a training",
+    sees="the error itself",
+    kept="the state of the last log point, from which the mended cell goes on",
+)
 def test_a_crash_still_saves_the_last_log_point():
     model = mlp()
     with pytest.raises(Crash):

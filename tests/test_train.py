@@ -5,14 +5,13 @@ import inspect
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
 import course_utils as cu
 from course_utils import runtime, session
 from course_utils.ema import EMA
 from course_utils.train import log_interval
-from tests.training import mlp, noisy_loss, points, same, weights
+from tests.training import CountReads, mlp, noisy_loss, points, same, weights
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +177,12 @@ def break_at(step, value):
     return loss_fn
 
 
+@pytest.mark.fault(
+    fault="A loss that becomes NaN or infinite",
+    sees="“Stopped: loss is nan between steps N and M; the weights are again those of step N. Usual remedies: a "
+    "smaller lr, clip=1.0 …”",
+    kept="the weights of the last log point, which are finite",
+)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("step", [1, 8, 10])
 def test_a_loss_that_is_not_finite_restores_the_weights_of_the_last_log_point(step, value, capsys):
@@ -193,6 +198,11 @@ def test_a_loss_that_is_not_finite_restores_the_weights_of_the_last_log_point(st
     assert same(broken, good)
 
 
+@pytest.mark.fault(
+    fault="Weights that become NaN although the loss is still finite",
+    sees="“weights became infinite or NaN …”",
+    kept="the weights of the last log point",
+)
 def test_weights_that_are_not_finite_are_noticed_although_the_loss_still_is():
     model, counter = mlp(), []
     opt = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -212,16 +222,6 @@ def test_weights_that_are_not_finite_are_noticed_although_the_loss_still_is():
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
-class CountReads(TorchDispatchMode):
-    """Counts the moments at which the host reads a number from a tensor."""
-
-    reads = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.reads += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
-
-
 def test_nothing_is_read_from_the_device_between_log_points():
     def count(steps, log_every):
         with CountReads() as counter:
@@ -235,6 +235,11 @@ def test_nothing_is_read_from_the_device_between_log_points():
     assert control.reads == 1
 
 
+@pytest.mark.fault(
+    fault="A loss function that returns no scalar, or one that depends on no weight",
+    sees="what it returned, and what to change (“average it over the batch”)",
+    kept="the model as it was",
+)
 def test_losses_of_the_wrong_kind_are_explained():
     def run(loss_fn):
         cu.fit(mlp(), loss_fn, points(), steps=3)
@@ -259,6 +264,11 @@ def test_losses_of_the_wrong_kind_are_explained():
         cu.fit(mlp(), plain_loss, points(), steps=0)
 
 
+@pytest.mark.fault(
+    fault="Batches that are empty, used up after one epoch, or no batches at all",
+    sees="what is wrong and what to pass instead",
+    kept="the model as it was",
+)
 def test_batches_of_the_wrong_kind_are_explained():
     def run(batches):
         cu.fit(mlp(), plain_loss, batches, steps=3)

@@ -1,12 +1,15 @@
 """Small models and losses that the training tests share."""
 
+import contextlib
 import random
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import course_utils as cu
+from course_utils import feed, history
 
 
 def mlp(seed=0, width=16):
@@ -54,3 +57,33 @@ def failing_at(step, batches, error):
     broken = object.__new__(Failing)
     broken.__dict__ = batches.__dict__
     return broken
+
+
+class CountReads(TorchDispatchMode):
+    """Counts the moments at which the host reads a number from a tensor."""
+
+    reads = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.reads += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def watched_steps(on, off):
+    """Within the block call `on` before and `off` after each step of every training: what is between log points."""
+    give, take = feed.Feed.__call__, history.Pending.add
+
+    def given(self, step):
+        on()
+        return give(self, step)
+
+    def taken(self, values):
+        off()
+        take(self, values)
+
+    feed.Feed.__call__, history.Pending.add = given, taken
+    try:
+        yield
+    finally:
+        feed.Feed.__call__, history.Pending.add = give, take

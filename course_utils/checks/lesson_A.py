@@ -1,5 +1,6 @@
 """Checks of Appendix A: one exercise a card."""
 
+import functools
 import itertools
 
 import torch
@@ -183,6 +184,7 @@ def kl(fn):
     expect_close(call(fn, certain, certain), 0.0, "where p and q are both 0 the term is 0, not nan.")
 
 
+@functools.cache  # the truth never changes
 def _actual_size(n: int, kernel: int, stride: int, padding: int, transposed: bool) -> int:
     """What PyTorch makes of n cells."""
     convolve, weight = F.conv_transpose2d if transposed else F.conv2d, torch.zeros(1, 1, kernel, kernel)

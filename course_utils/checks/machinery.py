@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from course_utils import randomness
+
 EXERCISES: dict[str, "Exercise"] = {}
+_last: list = []  # what the reader's function returned last, and what it was given: for the words of a failure
 SECONDS = 20  # an answer that takes longer than this is stopped: exercises take milliseconds
 
 
@@ -77,12 +80,24 @@ def _time_limit(seconds: int):
         signal.signal(signal.SIGALRM, previous)
 
 
+@contextlib.contextmanager
+def _settings_kept():
+    """Put back what a reader's function may have set for the whole notebook: generators, gradients on, dtype."""
+    dtype, quiet = torch.get_default_dtype(), np.geterr()
+    try:
+        with randomness.forked(), torch.set_grad_enabled(torch.is_grad_enabled()):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        np.seterr(**quiet)
+
+
 def judge(item: Exercise, fn: Any) -> Result:
-    """Run one check against `fn`, whatever `fn` is, with the random state put back afterwards."""
+    """Run one check against `fn`, whatever `fn` is, with random state and torch's settings put back afterwards."""
     if not callable(fn):
         return Result("failed", f"this is a {type(fn).__name__}, not a function; pass the function itself.")
     try:
-        with torch.random.fork_rng(devices=[]), _time_limit(SECONDS):
+        with _settings_kept(), _time_limit(SECONDS):
             item.check(fn)
     except NotAttempted:
         return Result("not attempted", "not attempted yet")
@@ -91,8 +106,21 @@ def judge(item: Exercise, fn: Any) -> Result:
     except TooSlow:
         return Result("failed", f"it was still running after {SECONDS} s; is there a loop that never ends?")
     except Exception as error:  # the check could make nothing of what came back: say so, do not break the notebook
-        return Result("failed", f"what your function returns cannot be used ({type(error).__name__}: {error}).")
+        got, given = _last or (None, [])
+        given = ", ".join(sorted({_described(value, shape=False) for value in given}))
+        reason = f"{type(error).__name__}: {_short(error)}"
+        return Result(
+            "failed", f"it returns {_described(got)}, which the check cannot use ({reason}); it was given {given}."
+        )
+    finally:
+        _last.clear()
     return Result("passed", item.verified)
+
+
+def _short(error: BaseException) -> str:
+    """The first 300 characters of what an error says."""
+    text = str(error)
+    return text if len(text) <= 300 else text[:300] + " …"
 
 
 def _snapshot(value: Any) -> Any:
@@ -103,10 +131,8 @@ def _snapshot(value: Any) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return a.shape == b.shape and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
-    if isinstance(a, np.ndarray):
-        return a.shape == b.shape and np.array_equal(a, b)
+    if isinstance(a, torch.Tensor | np.ndarray):
+        return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all())
     return True
 
 
@@ -120,17 +146,35 @@ def call(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     before = [_snapshot(value) for value in given]
     try:
         out = fn(*args, **kwargs)
-    except NotImplementedError as error:
-        raise NotAttempted from error
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].line or ""
+    except TooSlow:
+        raise
+    except BaseException as error:  # SystemExit and the reader's Ctrl-C, too: the cells below need a function
+        if isinstance(error, NotImplementedError) and not str(error):
+            raise NotAttempted from error  # the stub's; an operation that does not exist says which it is
+        line = traceback.extract_tb(error.__traceback__, limit=-1)[-1].line or ""
         where = f" in `{line}`" if line else ""
-        raise Wrong(f"your function raised {type(error).__name__}{where}: {error}") from error
+        if isinstance(error, KeyboardInterrupt):
+            raise Wrong(f"it was interrupted{where}; is there a loop that never ends?") from error
+        raise Wrong(f"your function raised {type(error).__name__}{where}: {_short(error)}") from error
     if not all(_same(now, then) for now, then in zip(given, before)):
         raise Wrong("your function changes its argument in place (+=, mul_, …); make a new tensor instead.")
     if out is None:
         raise Wrong("your function returns None; is there a `return` at its end?")
+    _last[:] = out, given
     return out
+
+
+def _described(value: Any, shape: bool = True) -> str:
+    """What a value is, in words: "a float32 tensor of shape (3, 2)"."""
+    if isinstance(value, tuple | list) and 0 < len(value) < 5:
+        return f"a {type(value).__name__} of " + " and ".join(_described(part, shape) for part in value)
+    if not isinstance(value, torch.Tensor | np.ndarray):
+        return f"a {type(value).__name__}"
+    kind = "tensor" if isinstance(value, torch.Tensor) else "NumPy array"
+    where = f" on the device {value.device}" if kind == "tensor" and value.device.type != "cpu" else ""
+    sparse = "sparse " if kind == "tensor" and value.layout != torch.strided else ""
+    size = f" of shape {tuple(value.shape)}" if shape else ""
+    return f"a {sparse}{str(value.dtype).removeprefix('torch.')} {kind}{size}{where}"
 
 
 def expect(condition: Any, hint: str) -> None:
