@@ -45,7 +45,7 @@ batches = cu.Batches(mnist.train, 128)
 test, val = mnist.test.float(), mnist.val.float()  # (N, 1, 28, 28), grey values in [0, 1]
 mine = cu.my_digit().float().div(255)[None]  # (1, 1, 28, 28)
 made = {run.name: run for run in cu.runs.available("03_ae_2", "04_plane", "04_vae", "04_vae_means")}
-if "04_vae_means" in made:  # it is missing only while the runs of this lesson are being made
+if all(name in made and made[name].samples is not None for name in ("04_vae", "04_vae_means")):  # not so only while the runs of this lesson are being made
     rows = np.concatenate([made[name].samples[:14] for name in ("04_vae", "04_vae_means")])
     ax = cu.plots.image_grid(rows, rows=2, row_titles=["row 1", "row 2"])
     cu.show(ax.figure, "Two rows of fourteen digits from the shipped model: same latents, two ways to make pixels of them.")
