@@ -7,8 +7,12 @@ doctor           pass, or one remedy, for each thing that goes wrong on students
 lessons [NN …]   build and execute the notebooks of the named lessons, or of those that are stale
 stale            list the notebooks that must be rebuilt, and why
 full NN          make the shipped runs of a lesson again (long; writes data/runs)
-bench            measure the lessons' times and write them into the README's table
+bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md; `bench lessons` or
+                 `bench speed [--only PART …]` does one of the two
 setup            only make .venv
+bundle DIR       gather the course and all its packages in DIR, for a room without a network
+test-bundle [DIR]  install from a bundle with no index and run a lesson (long: it gathers one first, or tries DIR)
+test-colab [NN …]  execute the notebooks with Colab's versions, as Colab does (long; makes .venv-colab)
 """
 
 import hashlib
@@ -20,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
+WHEELS = ROOT / "wheels"  # in a folder made by `tasks.py bundle`: install from it, and ask no index
 STAMP = VENV / "installed.sha256"
 NEEDED_PYTHON = (3, 11)
 NEEDED_GB = 9  # the install takes about 6 GB on Linux with CUDA libraries, and pip unpacks beside it
@@ -73,7 +78,8 @@ def install() -> None:
                 " (on Debian and Ubuntu: install the package python3-venv)"
             )
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-    command = [*pip, "-c", "constraints.txt", "-e", ".[dev]"]
+    source = ["--no-index", "--find-links", str(WHEELS)] if WHEELS.is_dir() else []
+    command = [*pip, *source, "-c", "constraints.txt", "-e", ".[dev]"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         fail(explain_failed_install(done.stdout))
@@ -129,7 +135,7 @@ def test(arguments: list) -> int:
     if run([python, "-m", "ruff", "check", "."]):
         return 1
     paths = [] if any(not a.startswith("-") for a in arguments) else ["tests", "notebooks"]
-    command = [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *paths, *arguments]
+    command = [python, "-m", "pytest", "-rs", "-n", "2", "--dist", "loadfile", *paths, *arguments]
     # One thread a worker: two workers with two threads each would only get in each other's way.
     return run(command, COURSE_PROFILE="quick", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
@@ -160,8 +166,13 @@ def full(arguments: list) -> int:
 
 
 def bench(arguments: list) -> int:
-    """Measure what the README's table reports."""
-    return run([ensure_environment(), "tests/bench/lessons.py", *arguments])
+    """Measure what the README's table reports, then what docs/speed.md does; a first word names one of them."""
+    python, (word, *rest) = ensure_environment(), arguments or ["both"]
+    commands = {"lessons": [python, "tests/bench/lessons.py"], "speed": [python, "-m", "tests.bench.speed"]}
+    if word not in (*commands, "both"):
+        fail(f"`bench` takes lessons, speed or nothing, not {word!r}.")
+    chosen = commands.values() if word == "both" else [commands[word]]
+    return next((code for command in chosen if (code := run([*command, *rest]))), 0)
 
 
 def setup(_arguments: list) -> int:
@@ -170,7 +181,23 @@ def setup(_arguments: list) -> int:
     return 0
 
 
-COMMANDS = {f.__name__: f for f in (lab, test, doctor, lessons, stale, full, bench, setup)}
+def bundle(arguments: list) -> int:
+    """Gather the course and its packages in one folder."""
+    return run([ensure_environment(), "tools/bundle.py", "bundle", *arguments])
+
+
+def test_bundle(arguments: list) -> int:
+    """Install from a bundle with no index, and run a lesson there."""
+    return run([ensure_environment(), "tools/bundle.py", "test-bundle", *arguments])
+
+
+def test_colab(arguments: list) -> int:
+    """Execute the notebooks in an environment with Colab's versions."""
+    return run([base_python(), "tools/colab.py", *arguments])
+
+
+WORDS = (lab, test, doctor, lessons, stale, full, bench, setup, bundle, test_bundle, test_colab)
+COMMANDS = {f.__name__.replace("_", "-"): f for f in WORDS}
 
 
 def main() -> int:

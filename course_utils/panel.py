@@ -196,19 +196,21 @@ class Panel:
         Afterwards the widget shows what it showed before. Raises the first error.
         """
         before, calls = self.image.value, 0
+        initial = {name: control.value for name, control in self.controls.items()}
         for name, control in self.controls.items():
-            initial = control.value
             for value in extremes(control):
                 if control.value == value:
                     self._changed()
                 control.value = value
                 self._raise(f"{name} = {value!r}")
                 calls += 1
-            self.reset_control(control, initial)
+            self.reset_control(control, initial[name])
         for label in self.actions:
             self.press(label)
             self._raise(f"button {label!r}")
             calls += 1
+        for name, control in self.controls.items():  # a button may have moved them
+            self.reset_control(control, initial[name])
         set_picture(self.image, before)
         return calls
 

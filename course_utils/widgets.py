@@ -94,20 +94,20 @@ def _decimals(step: float) -> int:
 
 
 def _choice(label: str, options: list, value=None):
-    """Numbers as a slider, a few short texts as buttons in a row, others as a list that drops down."""
+    """Numbers as a slider, texts as buttons that wrap into rows.
+
+    Never a list that drops down: in JupyterLab the arrow keys that would move in it select another cell instead.
+    """
     if not options:
         raise ValueError(f"Control {label!r}: the list of options is empty.")
     pairs = [option if isinstance(option, tuple) else (_text(option), option) for option in options]
     numbers = len(pairs) > 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for _, v in pairs)
-    few = len(pairs) <= 5 and sum(len(text) for text, _ in pairs) <= 45
     value = pairs[0][1] if value is None else value
     common = {"options": pairs, "value": value, "description": label, "style": _LABEL}
     if numbers:
         return ipywidgets.SelectionSlider(layout=ipywidgets.Layout(width="26em", max_width="100%"), **common)
-    if few:
-        common["style"] = _LABEL | {"button_width": "auto"}
-        return ipywidgets.ToggleButtons(layout=_narrow(), **common)
-    return ipywidgets.Dropdown(layout=_narrow(), **common)
+    common["style"] = _LABEL | {"button_width": "auto"}
+    return ipywidgets.ToggleButtons(layout=_narrow(), **common)
 
 
 def _narrow():

@@ -1,0 +1,116 @@
+"""Interleaved timing, paired ratios, and what they say about a target. Knows nothing of what is timed."""
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of repeated measurements and their quartiles."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    def scaled(self, factor: float) -> "Spread":
+        """Return the same in another unit."""
+        return Spread(self.median * factor, self.low * factor, self.high * factor, self.n)
+
+
+def spread(values) -> Spread:
+    """Return median and quartiles (linear between order statistics, as NumPy's default). Raises ValueError if empty."""
+    values = sorted(values)
+    if not values:
+        raise ValueError("nothing was measured")
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0], 1)
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(middle, low, high, len(values))
+
+
+def ratio(numerators, denominators) -> Spread:
+    """Return the spread of the ratios of measurements that were taken in the same round. Raises ValueError if unpaired.
+
+    A slow moment of the machine strikes both halves of a pair, so that the ratio hardly moves.
+    """
+    return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
+
+
+def verdict(found: Spread, limit: float, *, at_most: bool) -> str:
+    """Return "met", "missed", or "undecided" where the limit lies within the quartiles of what was found.
+
+    The median decides between met and the other two: a target that noise alone could have met is not reported as met
+    unless the median meets it.
+    """
+    if found.median <= limit if at_most else found.median >= limit:
+        return "met"
+    return "undecided" if found.low <= limit <= found.high else "missed"
+
+
+def interleaved(entries: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Call every entry once a round for `repeats` rounds; return what each returned (its seconds), in order.
+
+    Each round starts with the next entry, so that none is always first after another.
+    """
+    names, found = list(entries), {name: [] for name in entries}
+    for round_ in range(repeats):
+        shift = round_ % len(names)
+        for name in names[shift:] + names[:shift]:
+            found[name].append(entries[name]())
+    return found
+
+
+def seconds(call: Callable) -> float:
+    """Return the wall-clock seconds of one call."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+class Machine:
+    """How busy the rest of the machine is while a part is measured: `with Machine() as m: …`, then `m.others`.
+
+    `others` is the share of all processor time that other processes took (0 … 1), or None where the system does not
+    tell (it does on Linux).
+    """
+
+    others: float | None = None
+
+    def __enter__(self):
+        self._began = self._now()
+        return self
+
+    def __exit__(self, *_):
+        now = self._now()
+        if now and self._began:
+            busy, whole, own = (b - a for a, b in zip(self._began, now))
+            self.others = max(0.0, min(1.0, (busy - own) / max(whole, 1e-9)))
+
+    @staticmethod
+    def _now():
+        """Busy and total processor seconds of the machine, and those of this process and its finished children."""
+        try:
+            first = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+            tick = os.sysconf("SC_CLK_TCK")
+        except (OSError, AttributeError, ValueError):
+            return None
+        ticks, own = [int(v) / tick for v in first], os.times()
+        idle = ticks[3] + ticks[4]
+        return sum(ticks) - idle, sum(ticks), own.user + own.system + own.children_user + own.children_system
+
+
+def save(path: Path, content: dict) -> None:
+    """Write one part's results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def load(folder: Path) -> dict[str, dict]:
+    """Return the results of all parts in a folder, {part: results}."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}

@@ -1,0 +1,1 @@
+"""A real browser on JupyterLab as `tasks.py lab` starts it."""

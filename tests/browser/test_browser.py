@@ -1,0 +1,172 @@
+"""JupyterLab in Chromium: lessons run, widgets answer to keyboard and mouse, solutions fold, exercises give feedback.
+
+One server, one browser and one kernel serve the whole module. Screenshots are kept in build/browser.
+"""
+
+import inspect
+import json
+import re
+
+import pytest
+
+from tests.browser.lab import ROOT, Lab, missing
+from tests.wrong_answers import lesson_00
+from tools import exercises
+from tools.source import read
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+KEY = re.compile(r"^ *(?:\w+ = )?cu\.(explore|plane|scrub|stepper)\(", re.MULTILINE)
+KINDS = [
+    """import matplotlib.pyplot as plt
+import course_utils as cu
+def draw(k, mode, which, flag):
+    return plt.figtext(0.1, 0.5, f"{k} {mode} {which} {flag}").figure
+long = [f"a rather long text, number {i}" for i in range(9)]
+cu.explore(draw, "Every kind.", k=(0, 10), mode=["a", "b"], which=long, flag=False, surprise=True, play=True)""",
+    """def count(state):
+    return plt.figtext(0.1, 0.5, str(state)).figure
+cu.stepper(0, {"Step": lambda state: state + 1}, count, "Steps.")
+cu.quiz([{"text": "1 + 1?", "options": ["2", "3"], "answer": "2", "why": "Count."}], "One question.")""",
+]
+
+
+def cells_of(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def key_widget(path):
+    """Index of the first cell with a widget that draws, or None."""
+    cells = enumerate(cells_of(path))
+    return next((i for i, cell in cells if cell["cell_type"] == "code" and KEY.search(source(cell))), None)
+
+
+LESSONS = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if key_widget(path) is not None]
+GAME = sorted((ROOT / "notebooks").glob("07_*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+def test_the_browser_has_a_lesson_to_open():
+    assert len(LESSONS) >= 5
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_key_widget_of_a_lesson_answers_to_keyboard_and_mouse(lab, path):
+    book, index = lab.open(path.stem), key_widget(path)
+    book.run(0, index)
+    (view, *_) = book.widgets(index)
+    book.select(index)
+    reached, tried = [], {"other"}
+    for stop in view.tab_stops():
+        reached.append(stop)
+        if (kind := view.kind(stop)) not in tried and not (kind == "choice" and view.is_chosen(stop)):
+            tried.add(kind)
+            assert view.changes(lambda: view.press(stop)), f"the picture does not answer to a key on its {kind}"
+            if kind == "player":
+                view.press(stop)  # the same button pauses
+    assert reached == list(range(view.controls.count())) != [], "Tab does not reach every control in order"
+    if "slider" in tried:
+        slider = next(i for i in reached if view.kind(i) == "slider")
+        assert view.changes(lambda: view.drag(slider)), "the picture does not answer to dragging its slider"
+    assert book.errors() == []
+    view.box.scroll_into_view_if_needed()
+    book.screenshot()
+
+
+def test_every_kind_of_control_answers_to_keyboard_and_mouse(lab):
+    lab.write("every_kind", *KINDS)
+    book = lab.open("every_kind")
+    book.run(0, 1)
+    explore, (stepper, quiz) = book.widgets(0)[0], book.widgets(1)
+    book.select(0)
+    pressed = []
+    for stop in explore.tab_stops():
+        kind = explore.kind(stop)
+        pressed.append(kind)
+        if kind != "player" and not (kind == "choice" and explore.is_chosen(stop)):
+            assert explore.changes(lambda: explore.press(stop)), (kind, stop)
+    assert pressed == ["player"] * 3 + ["slider"] + ["choice"] * 11 + ["tick", "button"]
+    book.select(1)
+    stops = stepper.tab_stops()
+    assert next(stops) == 0 and stepper.changes(lambda: stepper.press(0))
+    assert next(stops) == 1 and stepper.changes(lambda: stepper.press(1)), "Reset"
+    assert stepper.changes(stepper.controls.first.click), "a click on Step"
+    quiz.controls.first.click()
+    quiz.box.get_by_role("status").wait_for()
+    assert "Right." in quiz.box.inner_text()
+    assert book.errors() == []
+    book.screenshot()
+
+
+def test_an_error_in_a_callback_is_seen_below_the_widget(lab):
+    """What the tests above would see, had a lesson such an error: the last value but one of this slider is refused."""
+    lab.write("an_error", KINDS[0].replace("    return", "    if k == 9: raise ValueError('too many')\n    return"))
+    book = lab.open("an_error")
+    book.run(0, 0)
+    (view,) = book.widgets(0)
+    view.controls.nth(3).focus()
+    lab.page.keyboard.press("End")
+    lab.page.keyboard.press("ArrowLeft")
+    view.box.get_by_role("alert").wait_for()
+    assert book.errors() == ["ValueError: too many"]
+    lab.page.keyboard.press("ArrowLeft")
+    view.box.get_by_role("alert").wait_for(state="detached")
+    assert book.errors() == []
+
+
+def test_an_answer_gets_its_feedback_and_the_solution_folds(lab):
+    (exercise, *_) = exercises.find(read(ROOT / "lessons" / "00_start_here.py"))
+    cells = cells_of(ROOT / "notebooks" / "00_start_here.ipynb")
+    index = next(i for i, cell in enumerate(cells) if source(cell) == exercise.stub)
+    assert cells[index + 2]["metadata"]["tags"] == ["solution"]
+    book = lab.open("00_start_here")
+    book.run(0, 2)
+    book.run(index, index + 1)
+    assert "○ 00.pixels: not attempted yet" in book.output(index + 1)
+
+    wrong, hint = lesson_00.WRONG[exercise.check_id][0]
+    book.write(index, re.sub(r"^def \w+", f"def {exercise.name}", inspect.getsource(wrong)))
+    book.run(index + 1, index + 1)
+    assert "✗ 00.pixels" in book.output(index + 1) and hint in book.output(index + 1)
+    book.screenshot("wrong_answer")
+
+    fold = book.cells.nth(index + 2).locator("details")
+    answer = fold.locator("pre")
+    assert not answer.is_visible()
+    fold.locator("summary").click()
+    assert answer.is_visible()
+    solution = answer.inner_text()
+    lab.page.keyboard.press("Enter")  # the summary has the focus
+    assert not answer.is_visible(), "the solution does not fold by keyboard"
+
+    book.write(index, solution)
+    book.run(index + 1, index + 1)
+    assert "✓ 00.pixels" in book.output(index + 1)
+    assert book.errors() == []
+    book.screenshot("right_answer")
+
+
+@pytest.mark.skipif(not GAME, reason="lesson 07 and its game have not been built")
+def test_three_rounds_of_the_game(lab):
+    book, index = lab.open(GAME[0].stem), key_widget(GAME[0])
+    book.run(0, index)
+    (game, *_) = book.widgets(index)
+    for choice in ("A", "B", "A"):
+        button = game.box.get_by_role("button", name=re.compile(rf"^{choice}\b"))
+        assert game.changes(button.click), f"no new pair after {choice}"
+    assert book.errors() == []
+    book.screenshot("game")
+
+
+def test_nothing_came_from_another_address(lab):
+    """Runs last: of all that the notebooks, their outputs and JupyterLab asked for."""
+    asked = {url for url in lab.requests if not url.startswith((lab.address, "data:", "blob:"))}
+    assert len(lab.requests) > 20 and not asked
