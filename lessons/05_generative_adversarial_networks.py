@@ -652,7 +652,7 @@ cu.plots.image_grid(paint(G_mean, still[:36]), ax=axes[1]).set_title(f"shipped: 
 cu.show(fig, "36 samples of the averaged generator, after the short training here and after the long run. The same latents.")
 
 # %% [markdown]
-# Left, after half an epoch: strokes, many of them digits, some still smoke. Right, after 30 epochs of the same cell: the Fréchet distance of 5,000 samples is **0.77**, where two halves of real digits are 0.30 apart: a ratio of 2.6. On 1,000 samples it is 1.1 (real: 0.8), where the best model so far, lesson 03's autoencoder with a mixture over its codes, has 8.3 and lesson 04's VAE 22.7 for its means. Half of that is the averaging: the last weights themselves score 1.45. And no square is blurred: a blurred digit is the easiest of all forgeries to detect. (The judge here is the course's classifier, which has no part in the game. With fresh latents, section 9 finds 0.88 ± 0.08.)
+# Left, after half an epoch: strokes, many of them digits, some still smoke. Right, after 30 epochs of the same cell: the Fréchet distance of 5,000 samples is **0.77**, where two halves of real digits are 0.30 apart: a ratio of 2.6. On 1,000 samples it is 1.1 (real: 0.8), where lesson 03's autoencoder with a mixture over its codes has 8.3 and lesson 04's VAE 22.7 for its means, about 5 with a mixture of its own. Averaging halves the distance: the last weights themselves, on 5,000, score 1.45. And no square is blurred as in lesson 04: a blur would be an easy sign for D. (The judge here is the course's classifier, which has no part in the game. With fresh latents, section 9 finds 0.88 ± 0.08.)
 #
 # **Replay.** Scrub through the long run. Which comes first, strokes or digits? Follow one square: does it stay the same digit?
 
@@ -735,7 +735,7 @@ cu.table(rows, ["against test digits", "precision", "recall", "density", "covera
 print(f"{q5}; excess {q5.excess:.2f}; on the card {shipped.figure('Fréchet distance'):.2f}")
 
 # %% [markdown]
-# No class is missing, and none is rare: the scarcest, 5, has 9.0 %, and it is the scarcest among real digits too (8.9 %). The largest shortfall has the 1, with 10.1 % in place of 11.4: the class that can be drawn in one way only, which a generator that wants to surprise D does not favour. Recall is 0.97, as high as for real digits; precision is 0.89 against 0.94, so about one forgery in twenty lies where no test digit is. Density (0.72 against 0.91) says that they lie a little farther out in general. The collapse of section 5 has not happened here.
+# No class is missing, and none is rare: the scarcest, 5, has 9.0 %, and it is the scarcest among real digits too (8.9 %). The largest shortfall has the 1, with 10.1 % in place of 11.4. Recall is 0.97 (real validation digits: 0.93), so little of handwriting is left out; precision is 0.89 against 0.94, so one forgery in nine lies where no test digit is near, and one real digit in seventeen. Density (0.72 against 0.91) and coverage (0.87 against 0.92) are lower, too: the forgeries lie a little farther out. The collapse of section 5 has not happened here.
 #
 # **Or did it copy?** The nearest training image of each sample, by pixels, among all 55,000. As a ruler: how near is the nearest training image of a *real* digit that the model never saw?
 

@@ -53,9 +53,8 @@ class Lab:
     def __init__(self, folder: Path):
         self.folder, self.kernel, self.requests = folder, None, []
         (folder / "notebooks").mkdir()
-        for path in (ROOT / "notebooks").glob(
-            "*.ipynb"
-        ):  # with outputs, but a number before a cell says that it ran here
+        # The copies keep their outputs, but a number before a cell is to say that it ran here.
+        for path in (ROOT / "notebooks").glob("*.ipynb"):
             text = re.sub(r'"execution_count": \d+', '"execution_count": null', path.read_text(encoding="utf-8"))
             (folder / "notebooks" / path.name).write_text(text, encoding="utf-8")
 
