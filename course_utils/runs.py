@@ -30,7 +30,7 @@ from course_utils.guards import check
 WEIGHTS, REPLAY, SAMPLES, CARD = "weights.safetensors", "replay.npz", "samples.npz", "card.json"
 MOST_SAMPLES = 5_000
 KINDS = ("draws", "decoder means")
-PAUSES = (0, 0.02, 0.1)
+PAUSES = (0, 0.02, 0.1, 0.3)
 """Seconds before each attempt to read a run: another kernel may be replacing it at this very moment."""
 USED: set[str] = set()
 """Names of the shipped runs that this process has read: the notebook builder records them to know what is stale."""
@@ -80,7 +80,9 @@ class Run:
             )
         for pause in PAUSES:
             time.sleep(pause)
-            content = path.read_bytes() if path.is_file() else None
+            content = None
+            with contextlib.suppress(FileNotFoundError):  # another kernel may move the folder away between two lines
+                content = path.read_bytes()
             if content is not None and hashlib.sha256(content).hexdigest() == wanted:
                 return content
         if _read(self.name, self.own).card["files"] != self.card["files"]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,8 +44,7 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.fault(
-    fault="kill -9 at every step that a save takes on the disk: a run, the state of a training, the "
-    "reader's digit",
+    fault="kill -9 at every step that a save takes on the disk: a run, the state of a training, the reader's digit",
     sees="nothing: the next call finds the old one or the new one",
     kept="the old one until the new one is whole; remains are removed the next day",
 )
@@ -80,6 +80,20 @@ def test_two_kernels_that_save_under_one_name_never_mix(tmp_path):
     found = worker("kernels", tmp_path)
     assert set(found["run"]) == set(found["state"]) == {1, 2} and len(found["run"]) > 5
     assert found["left"] == ["mine", "resume"]
+
+
+def test_a_file_that_vanishes_while_another_kernel_replaces_the_run_is_looked_for_again(monkeypatch):
+    missed, genuine = [], Path.read_bytes
+
+    def vanishing(path):
+        if path.name == runs.WEIGHTS and len(missed) < 2:
+            missed.append(path)
+            raise FileNotFoundError(path)
+        return genuine(path)
+
+    run = next(run for run in runs.available() if runs.WEIGHTS in run.card["files"])
+    monkeypatch.setattr(Path, "read_bytes", vanishing)
+    assert run.read(runs.WEIGHTS) == genuine(run.path / runs.WEIGHTS) and len(missed) == 2
 
 
 @pytest.fixture(scope="module")
