@@ -98,10 +98,22 @@ def palette_png(image: Image.Image, colours: int = 256, dpi: float = DPI) -> byt
     """Return a Pillow image as PNG bytes with a palette, meant to be shown at `dpi` of its pixels an inch.
 
     "Maximum coverage" keeps rare colours (a thin line, a few points) within a few of 255 units of what was drawn;
-    median cut, Pillow's default, is up to 75 units off.
+    median cut, Pillow's default, is up to 75 units off. A quarter of the palette is even greys: left to itself it would
+    give digits, axes and grey fields beside colours a tint.
     """
-    if image.mode != "L" or colours < 256:
-        image = image.convert("RGB").quantize(colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if image.mode == "L" and colours < 256:
+        steps = colours - 1
+        image = image.point([round(v * steps / 255) for v in range(256)])
+        image.putpalette([round(255 * k / steps) for k in range(colours) for _ in range(3)])
+    elif image.mode != "L":
+        image, greys = image.convert("RGB"), colours // 4
+        chosen = image.quantize(colours - greys, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        found = chosen.getpalette()[: 3 * (colours - greys)]
+        entries = [c for c in zip(found[::3], found[1::3], found[2::3]) if max(c) - min(c) > 8]
+        entries += [(round(255 * k / (greys - 1)),) * 3 for k in range(greys)]
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([v for entry in entries + [(255, 255, 255)] * (256 - len(entries)) for v in entry])
+        image = image.quantize(palette=palette, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=6, dpi=(dpi, dpi))
     return buffer.getvalue()

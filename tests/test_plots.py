@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
 
-from course_utils import display, images, plots, runtime, tables
+from course_utils import data, display, images, plots, runtime, tables
 
 RNG = np.random.default_rng(0)
 DIGITS = RNG.integers(0, 256, (100, 28, 28), dtype=np.uint8)
@@ -328,6 +328,31 @@ def test_the_palette_of_a_picture_keeps_rare_colours():
     assert np.abs(drawn - kept).max() <= 16
     line_pixels = (drawn == [0xD5, 0x5E, 0x00]).all(-1)
     assert line_pixels.any() and np.abs(drawn - kept)[line_pixels].max() <= 8
+
+
+def test_grey_stays_grey_beside_colours():
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    for k, colour in enumerate(plots.CLASS_COLOURS):
+        left.plot([0, 1], [0, k], color=colour)
+        left.fill_between([0, 1], [0, k], [1, k + 1], color=colour, alpha=0.2, lw=0)
+    plots.image_grid(data.mnist().test.x[:12, 0].numpy(), ax=right)
+    for buffer in (io.BytesIO(), io.BytesIO()):
+        fig.savefig(buffer, format="png", dpi=display.DPI)
+    drawn = np.asarray(Image.open(buffer).convert("RGB")).astype(int)
+    kept = np.asarray(Image.open(io.BytesIO(plots.png(fig))).convert("RGB")).astype(int)
+    grey = np.ptp(drawn, axis=2) == 0
+    tint = np.ptp(kept, axis=2)[grey & (drawn[..., 0] < 250)]
+    assert (kept[(drawn == 255).all(-1)] == 255).all(), "white is white"
+    assert len(tint) > 5_000 and (tint > 8).mean() < 0.05 and tint.mean() < 1, (tint > 8).mean()
+
+
+def test_a_grey_picture_keeps_its_white_and_loses_little():
+    fig = plots.image_grid(data.mnist().test.x[:12, 0].numpy()).figure
+    drawn = display._rendered(fig, display.DPI)
+    kept = Image.open(io.BytesIO(display.palette_png(drawn, 48)))
+    before, after = np.asarray(drawn).astype(int), np.asarray(kept.convert("RGB")).astype(int)
+    assert drawn.mode == "L" and kept.mode == "P" and np.ptp(after, axis=2).max() == 0
+    assert (after[before == 255] == 255).all() and np.abs(after[..., 0] - before).max() <= 3
 
 
 def test_enlarged_png_repeats_pixels_as_dark_ink_on_white():
