@@ -2,7 +2,6 @@
 
 import functools
 import gzip
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import course_utils as cu
+from course_utils.unet import UNet
 from tests.lesson_functions import load
-
-ROOT = cu.runtime.ROOT
 
 
 @dataclass(frozen=True)
@@ -120,16 +118,6 @@ def game_step(latent: int, gamma: float = 0.05, few: int = 8) -> Callable:
     return step
 
 
-def unet_class():
-    """Return the U-Net of the diffusion lessons; until the package has it, from its draft."""
-    if importlib.util.find_spec("course_utils.unet") is not None:
-        return importlib.import_module("course_utils.unet").UNet
-    spec = importlib.util.spec_from_file_location("unet_draft", ROOT / "drafts" / "course_utils-unet.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.UNet
-
-
 @functools.cache
 def workloads() -> dict[str, Workload]:
     """Return the four workloads by name, cheapest step first."""
@@ -148,7 +136,7 @@ def workloads() -> dict[str, Workload]:
                  game_step(game.LATENT), lambda model: [list(model[k].parameters()) for k in "GD"],
                  {"lr": 2e-3, "betas": (0.0, 0.99)}),
         Workload("unet", "diffusion U-Net, lesson 06 (batch 64)", 64, 6, 16, digits, **common
-                 | {"model": seeded(unet_class()), "step": usual_step(diffusion_loss)},
+                 | {"model": seeded(UNet), "step": usual_step(diffusion_loss)},
                  adam={"lr": 2e-3}, loss=diffusion_loss),
     ]  # fmt: skip
     return {work.name: work for work in made}

@@ -142,6 +142,45 @@ def test_deterministic_sampling_too_gives_the_mixture(lesson):
     assert lesson.energy(made, lesson.draw_mixture(2_000, 0)) < 2 * lesson.real_vs_real(lesson.draw_mixture, 2_000, 20)
 
 
+def test_noise_drawn_anew_keeps_the_marginals_and_the_mixture(lesson):
+    n, t, s = 200_000, 600, 300
+    x0 = torch.tensor([0.7, -0.2]).double()
+    xt = lesson.q_sample(x0.expand(n, 2), torch.full((n,), t), normal(n, 2), lesson.abar)
+    kept = None
+    for fresh in (0.0, 0.25, 1.0):
+        xs = lesson.ddim(oracle(lesson, x0), xt, [t, s], fresh=fresh, generator=torch.Generator().manual_seed(1))
+        assert (xs.mean(0) - lesson.abar[s].sqrt() * x0).abs().max() < 5 * ((1 - lesson.abar[s]) / n).sqrt()
+        assert (xs.var(0) / (1 - lesson.abar[s]) - 1).abs().max() < 5 * math.sqrt(2 / n)
+        kept = xs if fresh == 0 else kept
+        shared = torch.corrcoef(torch.stack([xs[:, 0], kept[:, 0]]))[0, 1]
+        assert shared.item() == pytest.approx(math.sqrt(1 - fresh), abs=0.01)
+    a_t, a_s = lesson.abar[t], lesson.abar[s]
+    own_share = 1 - (a_t / (1 - a_t)) / (a_s / (1 - a_s))  # Algorithm 2 is the member of the family with this share
+    guess = lambda x, time: 0.3 * x  # noqa: E731
+    ours = lesson.ddim(guess, xt, [t, s], fresh=own_share.item(), generator=torch.Generator().manual_seed(2))
+    theirs = lesson.ancestral(guess, xt, [t, s], generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    end = lesson.ddim(oracle(lesson, x0), xt[:9], lesson.spaced(20, start=t), fresh=0.25)
+    torch.testing.assert_close(end, x0.expand(9, 2), rtol=0, atol=1e-8)
+    made = lesson.ddim(
+        lesson.exact_eps,
+        normal(2_000, 2),
+        lesson.spaced(500, bend=0.6),
+        fresh=0.02,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert lesson.energy(made, lesson.draw_mixture(2_000, 0)) < 2 * lesson.real_vs_real(lesson.draw_mixture, 2_000, 20)
+
+
+def test_ladders_have_both_ends_and_fall(lesson):
+    for n, bend in ((4, 1.0), (50, 0.6), (100, 0.6), (1000, 1.0)):
+        times = lesson.spaced(n, bend=bend)
+        assert len(times) == n + 1 and times[0] == 1000 and times[-1] == 0
+        assert all(a > b for a, b in zip(times, times[1:], strict=False))
+    gaps = [a - b for a, b in zip(lesson.spaced(50, bend=0.6), lesson.spaced(50, bend=0.6)[1:], strict=False)]
+    assert gaps[0] < 20 < gaps[-1]  # short steps at the noisy end, a long one at the end
+
+
 def test_the_losses_visit_both_ends_and_vanish_for_an_oracle(lesson):
     seen = []
 
@@ -341,11 +380,11 @@ def test_a_stroke_is_ink_along_its_corners():
 def test_a_curve_of_quality_is_written_and_read_on(tmp_path, lesson, monkeypatch):
     drawn = []
 
-    def generate(net, n, times, seed=0):
+    def generate(net, n, times, sampler=None, seed=0):
         drawn.append(n)
         return torch.zeros(n, 1, 28, 28, dtype=torch.uint8)
 
-    names = lesson.names | {"generate": generate, "spaced": lesson.spaced}
+    names = lesson.names | {"generate": generate, "spaced": lesson.spaced, "ddim": lesson.ddim}
     Watch = load("06", "Watch", **names).Watch
     monkeypatch.setattr(cu.metrics, "quality", lambda images: SimpleNamespace(ratio=2.0, distance=1.0))
     path = tmp_path / "curves" / "curve.jsonl"
@@ -391,12 +430,12 @@ def test_the_shipped_model_is_what_its_card_says(lesson):
     assert len([name for name in found if "CPU hours" in name]) >= 5  # the curve
     names = lesson.names | {
         "predictor": lesson.predictor,
-        "ddim": lesson.ddim,
         "device": runtime.device(),
+        "refreshed": None,
         "guided": None,
     }
     cu.prepare(net)
-    made = load("06", "generate", **names).generate(net.eval(), 100, lesson.spaced(20), seed=3)
+    made = load("06", "generate", **names).generate(net.eval(), 100, lesson.spaced(20), lesson.ddim, seed=3)
     assert cu.metrics.quality(made).ratio < 3 * cu.metrics.quality(torch.from_numpy(run.samples), n=100).ratio + 1
 
 

@@ -6,8 +6,8 @@
     v = net(xt, t, y)                 # y: int64 (B,) in 0 … 10
 
 Built for a CPU: the image is folded 2 × 2 into channels first (pixel unshuffle, nothing is lost), so that no
-convolution runs at full resolution; attention runs on 7 × 7 places only. After Ho et al. (2020), Dhariwal and Nichol
-(2021: scale and shift by time), Shi et al. (2016: pixel shuffle).
+convolution runs at full resolution; attention runs on 7 × 7 places only. After Ronneberger et al. (2015), Ho et al.
+(2020), Dhariwal and Nichol (2021: scale and shift by time), Shi et al. (2016: pixel shuffle).
 """
 
 import math
@@ -33,7 +33,7 @@ def time_features(t: Tensor, size: int, longest: float = 1000.0) -> Tensor:
 
 
 class Block(nn.Module):
-    """Two convolutions around a residual connection; time scales and shifts what lies between them.
+    """Two convolutions inside a residual connection; time scales and shifts what lies between them.
 
     (B, inputs, H, W) and an embedding (B, E) → (B, outputs, H, W). The last convolution starts at zero, so that the
     block begins as its shortcut.
