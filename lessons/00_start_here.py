@@ -44,7 +44,8 @@ for run in learning[:1]:
 
 # %% slideshow={"slide_type": "slide"}
 rows = {"real digits from the test set": cu.mnist().test.sample(7, seed=1).x[:, 0].numpy()}
-for run in [run for run in runs if run.card["samples"] or run.name == "00_replay"][:11]:
+once = [run for run in runs if run.name not in ("06_ancestral", "06_ddim")]  # 06_diffusion's network again, by other samplers
+for run in [run for run in once if run.card["samples"] or run.name == "00_replay"][:11]:
     images = run.samples if run.card["samples"] else run.replay[0][-1]
     rows[run.card["what"]] = images[:7]
 order = np.random.default_rng(4).permutation(list(rows))
@@ -946,7 +947,7 @@ def vae_loss(model, x):
     return {"loss": recon + kl, "recon": recon, "kl": kl}
 
 
-# %%
+# %% tags=["quiet"]
 vae = SmallVAE().to(device)
 batches = cu.Batches(digits.train, 128)
 codes36 = torch.randn(36, 16, generator=torch.Generator().manual_seed(0)).to(device)
@@ -980,21 +981,31 @@ cu.show(fig, "The same 36 codes decoded after the training above, and after the 
 # later lessons choose, and at what price, is the story of Part I.
 #
 # **Bet on a replay.** Families differ in *how* they learn: one sharpens a blur, one plays a game and keeps changing
-# its mind, one is nothing but noise for long and then suddenly writes. The cell below shows up to three replays
-# without names, as soon as lessons 04, 05 and 06 have brought theirs. **Which is the variational autoencoder, which
-# the GAN, which the diffusion model?**
+# its mind, one begins with noise and, once it writes, hardly changes a stroke. The cell below shows the replays of
+# lessons 04, 05 and 06 without names. **Which is the variational autoencoder, which the GAN, which the diffusion
+# model?**
 
 # %% slideshow={"slide_type": "slide"}
 bets = {run.name: run for run in learning if run.name in ("04_vae", "05_gan", "06_diffusion")}
 bets = list(bets.values()) or [cu.runs.load("00_replay")]
-fig, axes = plt.subplots(len(bets), 1, figsize=(10, 2.1 * len(bets)), squeeze=False)
-for letter, run, ax in zip("ABC", [bets[i] for i in np.random.default_rng(1).permutation(len(bets))], axes[:, 0]):
-    frames, moments = run.replay
-    pick = np.linspace(0, len(frames) - 1, 6).round().astype(int)
-    done = [f"{moments[i] / moments[-1]:.0%} of training" for i in pick]
-    cu.plots.film_strip([frames[i][:4] for i in pick], done, ax=ax)
-    ax.set_ylabel(letter)
-cu.show(fig, f"{len(bets)} of three replays (so far), six moments each, four images a moment. Which family learns like this?")
+bets = dict(zip("ABC", [bets[i] for i in np.random.default_rng(1).permutation(len(bets))]))
+films = {letter: run.replay[0][np.linspace(0, len(run.replay[0]) - 1, 6).round().astype(int)] for letter, run in bets.items()}  # (6, n, 28, 28) each
+shares = [f"{k / 5:.0%} of the replay" for k in range(6)]
+
+
+def three_films():
+    """The static picture: six moments of each replay, four images a moment."""
+    fig, axes = plt.subplots(len(films), 1, figsize=(10, 2.1 * len(films)), squeeze=False)
+    for (letter, film), ax in zip(films.items(), axes[:, 0]):
+        cu.plots.film_strip([moment[:4] for moment in film], shares, ax=ax).set_ylabel(letter)
+    return fig
+
+
+together = [cu.plots.mosaic(np.concatenate([film[k][:9] for film in films.values()]), rows=len(films)) for k in range(6)]
+cu.scrub(together, shares, f"{len(films)} replays ({', '.join(films)} from above), six moments each. Which family learns like this?", static=three_films, label="moment")
+
+# %%
+print("\n".join(f"{letter}  {run.card['what']}, {run.card['steps']:,} steps" for letter, run in bets.items()))
 
 # %% [markdown]
 # ## Exercise 3 · *deeper*

@@ -106,6 +106,21 @@ def test_every_kind_of_control_answers_to_keyboard_and_mouse(lab):
     book.screenshot()
 
 
+def test_a_picture_that_does_not_depend_on_its_slider_is_caught(lab):
+    """What the tests above ask, with the answer no: the control moves, and the same picture is drawn again."""
+    drawn = "import matplotlib.pyplot as plt\nimport course_utils as cu\ndrawn = []\n"
+    drawn += "def deaf(k):\n    drawn.append(k)\n    return plt.figtext(0.1, 0.5, 'always the same').figure\n"
+    lab.write("deaf", drawn + "cu.explore(deaf, 'Deaf.', k=(0, 10))", "print('drawn for', sorted(set(drawn)))")
+    book = lab.open("deaf")
+    book.run(0, 0)
+    (view, *_) = book.widgets(0)
+    book.select(0)
+    next(view.tab_stops())
+    assert not view.changes(lambda: view.press(0), seconds=3)
+    book.run(1, 1)
+    assert len(re.findall(r"\d+", book.output(1))) >= 2, "the slider did not move at all"
+
+
 def test_an_error_in_a_callback_is_seen_below_the_widget(lab):
     """What the tests above would see, had a lesson such an error: the last value but one of this slider is refused."""
     lab.write("an_error", KINDS[0].replace("    return", "    if k == 9: raise ValueError('too many')\n    return"))
@@ -156,7 +171,8 @@ def test_an_answer_gets_its_feedback_and_the_solution_folds(lab):
 
 @pytest.mark.skipif(not GAME, reason="lesson 07 and its game have not been built")
 def test_three_rounds_of_the_game(lab):
-    book, index = lab.open(GAME[0].stem), key_widget(GAME[0])
+    index = next(i for i, cell in enumerate(cells_of(GAME[0])) if "game.play(" in source(cell))
+    book = lab.open(GAME[0].stem)
     book.run(0, index)
     (game, *_) = book.widgets(index)
     for choice in ("A", "B", "A"):

@@ -59,7 +59,12 @@ def rebuild(name: str) -> Entrant | None:
         return None
 
 
-PARENTS = {"04_vae_means": "04_vae", "06_ancestral": "06_diffusion", "03_ae_mixture": "03_ae_8"}
+PARENTS = {
+    "04_vae_means": "04_vae",
+    "06_ancestral": "06_diffusion",
+    "06_ddim": "06_diffusion",
+    "03_ae_mixture": "03_ae_8",
+}
 """Runs that are drawn with another run's weights."""
 
 
@@ -215,15 +220,19 @@ def _gan(name: str) -> Entrant:
     return Entrant(name, draw, train, runs.load(name).card["steps"], _numbers(model))
 
 
-@_builds("06_diffusion", "06_ancestral")
+@_builds("06_diffusion", "06_ddim", "06_ancestral")
 def _diffusion(name: str) -> Entrant:
     lesson = Source("06")
     model, learner = (_copy(lesson.UNet, "06_diffusion") for _ in range(2))
     model = model.to(memory_format=torch.channels_last)
-    sampler, count = (lesson.ancestral, lesson.T) if name == "06_ancestral" else (lesson.ddim, 50)
+    sampler, times = {
+        "06_diffusion": (lesson.refreshed, lesson.spaced(50, bend=0.6)),
+        "06_ddim": (lesson.ddim, lesson.spaced(50)),
+        "06_ancestral": (lesson.ancestral, lesson.spaced(lesson.T)),
+    }[name]
 
     def draw(n):
-        return lesson.generate(model, n, lesson.spaced(count), sampler, seed=_new_seed())[:, 0]
+        return lesson.generate(model, n, times, sampler, seed=_new_seed())[:, 0]
 
     steps = runs.load("06_diffusion").card["steps"]
     return Entrant(name, draw, _trainer(learner, lesson.diffusion_loss, 64), steps, _numbers(model))

@@ -1,4 +1,4 @@
-"""The game of lesson 07: fair deals, codes that survive a classroom, intervals that cover, a widget that keeps score."""
+"""The game of lesson 07: fair deals, codes that survive a classroom, true intervals, a widget that keeps score."""
 
 import math
 import random
