@@ -24,8 +24,8 @@ device = cu.setup()
 
 # %% slideshow={"slide_type": "slide"}
 for run in cu.runs.available("06_diffusion"):  # section 5 makes it
-    ax = cu.plots.image_grid(run.samples[:36], rows=3)
-    cu.show(ax.figure, "36 draws of the model of this lesson, as they come, none picked.")
+    ax = cu.plots.image_grid(run.samples[:24], rows=2)
+    cu.show(ax.figure, "24 draws of the model of this lesson, as they come, none picked.")
 
 # %% [markdown]
 # Section 5 makes them and answers the question. The models so far wrote an image in one go: a decoder (04), a generator (05). One jump from noise to digit is hard to learn: lesson 04 paid for it with blur, lesson 05 with a game. Here the jump is cut into a thousand small steps, and each is a regression.
@@ -753,14 +753,21 @@ for name, net, n in (("EMA weights", history.ema, n_shipped), ("raw weights", un
     quality = cu.metrics.quality(samples[:n] if net is history.ema else generate(net, n, ladder))
     figures |= {f"Fréchet ratio, {name}, n = {n}": (quality.ratio, 0.1 * quality.ratio), f"Fréchet distance, {name}, n = {n}": (quality.distance, 0.1 * quality.distance)}
 figures |= {f"Fréchet ratio after {line['hours']:.2f} CPU hours": (line["ratio"], 0.1 * line["ratio"]) for line in watch.lines() if watch.n}
-cu.save_run("06_diffusion", history.ema, what="U-Net on MNIST digits, v-prediction, EMA weights; 50 steps, a quarter of the noise fresh", history=history, samples=samples,
-            figures=figures | {"sum of absolute weights": (size(history.ema), 1.0)})  # fmt: skip
+saved = cu.save_run("06_diffusion", history.ema, what="U-Net on MNIST digits, v-prediction, EMA weights; 50 steps, a quarter of the noise fresh", history=history, samples=samples,
+                    figures=figures | {"sum of absolute weights": (size(history.ema), 1.0)})  # fmt: skip
 run = cu.restore("06_diffusion", unet)
 cu.prepare(unet)
 print(f"{history.steps[-1]} steps just now; the shipped weights, used from here on, had {run.card['steps']:,}")
 
+# %% slideshow={"slide_type": "slide"}
+(now, _), (along, at) = saved.replay, run.replay
+picks = [k for k in (1, len(at) - 1) if k < len(at)]
+rows = torch.from_numpy(along)[picks, :9].flatten(0, 1)
+ax = cu.plots.image_grid(torch.cat([torch.from_numpy(now[-1][:9]), rows]), rows=1 + len(picks), row_titles=[f"{history.steps[-1]} steps, just now", *(f"{at[k]:,} steps" for k in picks)])
+cu.show(ax.figure, "Nine draws from the same noise: after the training above (averaged weights), and at two moments of the shipped one.")
+
 # %% [markdown]
-# Strokes, all over the middle, and few of them digits: after 160 steps the loss is down from 1 to 0.19, and the network knows what ink looks like but not yet how strokes go together. The shipped weights come from the same cell with 14,000 steps, an hour and twenty minutes of one core. Their 5,000 draws with fifty evaluations each have a Fréchet distance of **1.7**, where two halves of real digits are 0.30 apart: a ratio of 5.7. Lesson 04's VAE stands at 142, lesson 03's decoder with a mixture at 29, and lesson 05's GAN, with a third of the hours and one evaluation an image, at 2.6. So this model is not the best of the course on this ruler. What it has that the GAN lacks is a loss that simply falls, no opponent, and everything in sections 6 to 8.
+# Strokes, all over the middle, and few of them digits: after 160 steps the loss is down from 1 to 0.19, and the network knows what ink looks like but not yet how strokes go together. Compare column by column: the same noise leads to much the same places after 160 steps and after 14,000, so the layout is learned first. The shipped weights come from the same cell with 14,000 steps, an hour and twenty minutes of one core. Their 5,000 draws with fifty evaluations each have a Fréchet distance of **1.7**, where two halves of real digits are 0.30 apart: a ratio of 5.7. Lesson 04's VAE stands at 142, lesson 03's decoder with a mixture at 29, and lesson 05's GAN, with a third of the hours and one evaluation an image, at 2.6. So this model is not the best of the course on this ruler. What it has that the GAN lacks is a loss that simply falls, no opponent, and everything in sections 6 to 8.
 #
 # Now the film. Upper row: the state $x_t$. Lower row: what the network believes at that moment, $\hat x_0$. **Predict** how the lower row looks at $t=1000$, when nothing but noise is given: a digit, a blur, or noise?
 
