@@ -386,7 +386,7 @@ class VAE(nn.Module):
 
     def with_label(self, h, y):
         """Append the one-hot label, if this model takes one (section 7): (B, n) → (B, n + labels)."""
-        return torch.cat([h, F.one_hot(y, self.labels).to(h)], 1) if self.labels else h
+        return torch.cat([h, (y[:, None] == torch.arange(self.labels, device=y.device)).to(h)], 1) if self.labels else h
 
     def encode(self, x, y=None):
         return self.head(self.with_label(self.body(x), y)).chunk(2, dim=1)
