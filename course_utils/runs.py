@@ -85,8 +85,9 @@ class Run:
                 content = path.read_bytes()
             if content is not None and hashlib.sha256(content).hexdigest() == wanted:
                 return content
-        if _read(self.name, self.own).card["files"] != self.card["files"]:
-            raise RuntimeError(f"Run {self.name!r} was saved anew since it was loaded here: load it once more.")
+            # Asked after each attempt: once at the end, two kernels that save in turn would look like damage.
+            if _read(self.name, self.own).card["files"] != self.card["files"]:
+                raise RuntimeError(f"Run {self.name!r} was saved anew since it was loaded here: load it once more.")
         what = "is missing" if content is None else "is damaged (its checksum differs from the card's)"
         cure = "train it again" if self.own else f"get it back with `git checkout -- data/runs/{self.name}`"
         raise RuntimeError(f"{name} of run {self.name!r} {what}: {cure}.")

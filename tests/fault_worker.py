@@ -8,7 +8,9 @@ file system or a limit being set on the size of files. `readonly`: the course it
 import contextlib
 import itertools
 import json
+import mmap
 import os
+import random
 import resource
 import signal
 import sys
@@ -146,30 +148,38 @@ def midway(folder: Path, size: int) -> tuple[int, int]:
 
 
 def kernels(folder: Path) -> dict:
-    """Two processes save 30 times each under one name, runs and resume states, while this one reads."""
+    """Two processes save under one name, runs and resume states, 30 times each and on until this one has read both."""
     write_run(1), write_state(1)
-    began, reads, pids = time.monotonic(), {"run": [], "state": [], "anew": 0}, []
-    for value in (1, 2):
-        pids.append(os.fork())
-        if pids[-1] == 0:
-            for _ in range(30):
-                write_run(value), write_state(value)
-                time.sleep(0.005)
-            os._exit(0)
-    open_ = set(pids)
-    while open_ and time.monotonic() - began < 120:
-        for pid in list(open_):
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                assert status == 0
-                open_.discard(pid)
+    reader, enough = os.getpid(), mmap.mmap(-1, 1)  # a byte of memory that the three processes share
+    open_ = {fork_writer(value, lambda: enough[0] or os.getppid() != reader) for value in (1, 2)}
+    began, reads = time.monotonic(), {"run": [], "state": [], "anew": 0}
+    while open_:
         try:
             reads["run"].append(read_run())
         except RuntimeError as error:
             assert "was saved anew since it was loaded here: load it once more" in str(error), error
             reads["anew"] += 1
         reads["state"].append(read_state())
+        both = len(reads["run"]) > 5 and set(reads["run"]) == set(reads["state"]) == {1, 2}
+        enough[0] = both or time.monotonic() - began > 120
+        for pid in list(open_):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                assert status == 0
+                open_.discard(pid)
     return reads | {"left": sorted(path.name for path in folder.iterdir())}
+
+
+def fork_writer(value: int, enough) -> int:
+    """The number of a new process that saves `value` 30 times and on until `enough()`."""
+    pid = os.fork()
+    if pid:
+        return pid
+    for count in itertools.count(1):
+        write_run(value), write_state(value)
+        if count >= 30 and enough():
+            os._exit(0)
+        time.sleep(0.01 * random.random())  # so that two of them never keep in step
 
 
 def message(action) -> str:
