@@ -767,7 +767,7 @@ ax = cu.plots.image_grid(torch.cat([torch.from_numpy(now[-1][:9]), rows]), rows=
 cu.show(ax.figure, "Nine draws from the same noise: after the training above (averaged weights), and at two moments of the shipped one.")
 
 # %% [markdown]
-# Strokes, all over the middle, and few of them digits: after 160 steps the loss is down from 1 to 0.19, and the network knows what ink looks like but not yet how strokes go together. Compare column by column: the same noise leads to much the same places after 160 steps and after 14,000, so the layout is learned first. The shipped weights come from the same cell with 14,000 steps, an hour and twenty minutes of one core. Their 5,000 draws with fifty evaluations each have a Fréchet distance of **1.7**, where two halves of real digits are 0.30 apart: a ratio of 5.7. Lesson 04's VAE stands at 142, lesson 03's decoder with a mixture at 29, and lesson 05's GAN, with a third of the hours and one evaluation an image, at 2.6. So this model is not the best of the course on this ruler. What it has that the GAN lacks is a loss that simply falls, no opponent, and everything in sections 6 to 8.
+# Strokes, all over the middle, and few of them digits: after 160 steps the loss is down from 1 to 0.19, and the network knows what ink looks like but not yet how strokes go together. Compare column by column: the same noise leads to much the same places after 160 steps and after 14,000, so the layout is learned first. The shipped weights come from the same cell with 14,000 steps, an hour and twenty minutes of one core. Their 5,000 draws with fifty evaluations each have a Fréchet distance of **1.7**, where two halves of real digits are 0.30 apart: a ratio of 5.7. Lesson 04's VAE stands at 142, lesson 03's decoder with a mixture at 29, and lesson 05's GAN, with less than half of the hours and one evaluation an image, at 2.6. So this model is not the best of the course on this ruler. What it has that the GAN lacks is a loss that simply falls, no opponent, and everything in sections 6 to 8.
 #
 # Now the film. Upper row: the state $x_t$. Lower row: what the network believes at that moment, $\hat x_0$. **Predict** how the lower row looks at $t=1000$, when nothing but noise is given: a digit, a blur, or noise?
 
@@ -1265,7 +1265,7 @@ if curve:
     fig, ax = plt.subplots(figsize=(6.5, 3.4))
     ax.loglog(*zip(*curve), "o-")
     ax.axhline(1, color="black", linestyle=":")
-    ax.set(xlabel="hours of training on one CPU core", ylabel="Fréchet ratio, n = 1,000", title="By plain DDIM the last half-hour buys nothing")
+    ax.set(xlabel="hours of training on one CPU core", ylabel="Fréchet ratio, n = 1,000", title="By plain DDIM the last quarter of an hour buys nothing")
     cu.show(fig, "Fréchet ratio of 1,000 samples (DDIM, 50 steps, EMA weights) against hours of training on one CPU core; dotted: real digits against real digits.")
 for name in run.card["figures"]:
     if "weights, n" in name:
@@ -1279,7 +1279,7 @@ cu.table([[f"{name}, {c} steps", c, per_evaluation * c * 1_000] for name, c in (
 # %% [markdown]
 # *The ideas.* After 1,500 steps the velocity has bought most: the ratio falls from 123 to 65. Next comes the falling learning rate, 64 to 39. The average of the weights does nearly the same for a rate that does not fall (64 to 44), and nothing on top of one that does (39 and 40; the shipped run has 2.6 with the last weights, 2.4 with their average): both average the noise of the steps away, and once is enough. Stratified times show nothing. One seed each, so differences of a tenth mean nothing either.
 #
-# *The hours.* From 2 minutes to 20 the ratio falls from 117 to 18; in the last half-hour it does not move (7.6, 7.7). Before you blame the network, look at section 6: the curve was drawn by plain DDIM, and with a quarter of the noise renewed the same last weights reach 2.4. The best idea of this lesson cost no training at all.
+# *The hours.* From 2 minutes to 20 the ratio falls from 117 to 18; in the last quarter of an hour it does not move (7.6, 7.7). Before you blame the network, look at section 6: the curve was drawn by plain DDIM, and with a quarter of the noise renewed the same last weights reach 2.4. The best idea of this lesson cost no training at all.
 #
 # *The price* stands in the last table: fifty evaluations where a GAN needs one. Lesson 14 brings the number down.
 

@@ -468,8 +468,9 @@ def test_a_hundred_images_are_learned_by_heart():
     assert steps[-1] > steps[0] and gaps[-1] < 0.5 * fresh
 
 
-def test_the_arena_entry_of_a_thousand_steps_has_a_thousand_samples():
-    run = shipped("06_ancestral")
-    assert run.card["samples"] == {"kind": "draws", "n": 1_000}
+@pytest.mark.parametrize(("name", "n"), [("06_ancestral", 1_000), ("06_ddim", 5_000)])
+def test_the_entries_of_other_samplers_are_what_their_cards_say(name, n):
+    run = shipped(name)
+    assert run.card["samples"] == {"kind": "draws", "n": n}
     ratio = cu.metrics.quality(torch.from_numpy(run.samples)).ratio
     assert ratio == pytest.approx(figures(run)["Fréchet ratio"], rel=0.02)
