@@ -93,7 +93,11 @@ class History:
 
 
 class Pending:
-    """The values of the steps since the last log point. They stay on the device, unread, until `means`."""
+    """The values of the steps since the last log point. On a device that works ahead they stay unread until `means`.
+
+    On the CPU, where reading costs nothing, they become numbers at once: hundreds of small tensors that live on scatter
+    the heap, and the large ones of each step then lie in other places, out of the caches (2 % of lesson 00's steps).
+    """
 
     def __init__(self):
         self.count, self._values, self._checked = 0, defaultdict(list), set()
@@ -105,7 +109,9 @@ class Pending:
         for key, value in values.items():
             if key not in self._checked:
                 self._check(key, value)
-            self._values[key].append(value.detach() if isinstance(value, torch.Tensor) else value)
+            if isinstance(value, torch.Tensor):
+                value = value.item() if value.device.type == "cpu" else value.detach()
+            self._values[key].append(value)
         self.count += 1
 
     def _check(self, key: str, value) -> None:
@@ -127,7 +133,7 @@ class Pending:
 
 
 def _mean(values: list, device: torch.device) -> torch.Tensor:
-    """The mean of scalars as a float32 tensor () on the device."""
+    """The mean of scalars, tensors or numbers, as a float32 tensor () on the device."""
     if all(isinstance(value, torch.Tensor) for value in values):
         return torch.stack([value.reshape(()) for value in values]).to(device, torch.float32).mean()
-    return torch.tensor(sum(float(value) for value in values) / len(values), dtype=torch.float32, device=device)
+    return torch.tensor([float(value) for value in values], dtype=torch.float32).mean().to(device)

@@ -68,7 +68,7 @@ def loop(
 ) -> History:  # fmt: skip
     """Call `step(*batch)` for `steps` batches (`full` in profile full, at most 8 in quick); returns the history.
 
-    `step` returns a dict of scalars; they stay on the device and are read every `log_every` steps only. `state` names
+    `step` returns a dict of scalars; a graphics card is asked for them every `log_every` steps only. `state` names
     what is trained: modules, optimisers, schedules, an `EMA` (it becomes `history.ema`). `batches`: `cu.Batches`, a
     DataLoader or a list of batches. `seed` seeds the generators. A `name` makes the call resumable (see
     `cu.runs.forget`). `preview(step)` returns a figure or images, drawn a dozen times, or at the first log points from

@@ -8,10 +8,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import course_utils as cu
-from course_utils import runtime, session
+from course_utils import history, runtime, session
 from course_utils.ema import EMA
 from course_utils.train import log_interval
-from tests.training import CountReads, mlp, noisy_loss, points, same, weights
+from tests.training import CountReads, mlp, noisy_loss, points, same, watched_steps, weights
 
 
 @pytest.fixture(autouse=True)
@@ -223,16 +223,39 @@ def test_weights_that_are_not_finite_are_noticed_although_the_loss_still_is():
 
 
 def test_nothing_is_read_from_the_device_between_log_points():
-    def count(steps, log_every):
+    def count(steps):
         with CountReads() as counter:
-            cu.fit(mlp(), plain_loss, points(), steps=steps, log_every=log_every, clip=1.0, ema=0.9, schedule="cosine")
+            cu.fit(mlp(), plain_loss, points(), steps=steps, log_every=steps, clip=1.0, ema=0.9, schedule="cosine")
         return counter.reads
 
-    few = count(steps=10, log_every=10)
-    assert count(steps=60, log_every=60) == few  # fifty steps more, not one reading more
+    within = CountReads()
+    with watched_steps(within.__enter__, lambda: within.__exit__(None, None, None)):
+        few = count(steps=10)
+        assert count(steps=60) == few + 50  # fifty steps more: the loss of each, which lies on the CPU, and no more
+    assert within.reads == 0
     with CountReads() as control:
         torch.ones(1).item()
     assert control.reads == 1
+
+
+def test_values_on_a_device_are_kept_unread_and_those_on_the_cpu_as_numbers():
+    pending = history.Pending()
+    pending.add({"loss": torch.tensor(0.5, device="meta"), "other": torch.tensor(0.25, requires_grad=True), "n": 3})
+    assert pending._values["loss"][0].is_meta  # to read it would raise
+    assert pending._values["other"] == [0.25] and pending._values["n"] == [3]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_mean_of_numbers_is_that_of_their_tensors(dtype):
+    values = (torch.linspace(0, 1, 143) ** 3).to(dtype)
+    pending = history.Pending()
+    for value in values:
+        pending.add({"loss": value})
+    names, means = pending.means(torch.device("cpu"))
+    assert names == ["loss"] and torch.equal(means, values.float().mean().reshape(1))
+    pending.add({"loss": torch.tensor(float("nan"))})
+    pending.add({"loss": torch.tensor(1.0)})
+    assert pending.means(torch.device("cpu"))[1].isnan().all()
 
 
 @pytest.mark.fault(

@@ -71,7 +71,10 @@ class CountReads(TorchDispatchMode):
 
 @contextlib.contextmanager
 def watched_steps(on, off):
-    """Within the block call `on` before and `off` after each step of every training: what is between log points."""
+    """Within the block call `on` before and `off` after each step of every training: what is between log points.
+
+    Taking the step's values belongs to it, except for values on the CPU, which are read at once and for nothing.
+    """
     give, take = feed.Feed.__call__, history.Pending.add
 
     def given(self, step):
@@ -79,8 +82,12 @@ def watched_steps(on, off):
         return give(self, step)
 
     def taken(self, values):
-        off()
+        at_once = isinstance(values, dict) and all(getattr(v, "is_cpu", False) for v in values.values())
+        if at_once:
+            off()
         take(self, values)
+        if not at_once:
+            off()
 
     feed.Feed.__call__, history.Pending.add = given, taken
     try:
