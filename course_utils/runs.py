@@ -65,11 +65,6 @@ class Run:
             )
         return self.card["figures"][name]["value"]
 
-    def file(self, name: str) -> Path:
-        """Return the path of one of the run's files after verifying its checksum; RuntimeError if it differs."""
-        self.read(name)
-        return self.path / name
-
     def read(self, name: str) -> bytes:
         """Return the content of one of the run's files after verifying its checksum; RuntimeError if it differs."""
         path = self.path / name
