@@ -1,6 +1,9 @@
 """The speed comparison: its arithmetic, that all competitors do the same work, and what the page may not hide."""
 
 import gzip
+import itertools
+import os
+from collections import Counter
 
 import nbformat
 import pytest
@@ -62,12 +65,35 @@ def test_a_verdict_never_loosens_a_limit(found, limit, at_most, verdict):
     assert timing.verdict(found, limit, at_most=at_most) == verdict
 
 
+@pytest.mark.parametrize("n", range(2, 10))
+def test_each_competitor_follows_each_other_one_equally_often(n):
+    orders = timing.turns(n, n if n % 2 == 0 else 2 * n)
+    assert all(sorted(order) == list(range(n)) for order in orders)
+    follows = Counter(pair for order in orders for pair in itertools.pairwise(order))
+    assert len(follows) == n * (n - 1) and len(set(follows.values())) == 1
+    assert {order[0] for order in orders[:n]} == set(range(n))
+
+
 def test_competitors_take_turns_and_none_is_always_first():
     calls = []
     entries = {name: lambda name=name: calls.append(name) or float(len(calls)) for name in "abc"}
-    found = timing.interleaved(entries, 3)
-    assert "".join(calls) == "abcbcacab"
-    assert found == {"a": [1.0, 6.0, 8.0], "b": [2.0, 4.0, 9.0], "c": [3.0, 5.0, 7.0]}
+    found = timing.interleaved(entries, 4)
+    assert "".join(calls) == "abcbcacabcba"
+    assert found == {"a": [1.0, 6.0, 8.0, 12.0], "b": [2.0, 4.0, 9.0, 11.0], "c": [3.0, 5.0, 7.0, 10.0]}
+
+
+def test_rounds_are_sorted_by_how_far_apart_the_cores_were():
+    hops = {"a": [1.0, 1.2, 3.0, None, 3.0], "b": [1.1, 3.0, 3.0, 1.0, 2.0]}
+    assert timing.near_and_far(hops, "a", "b") == ([0], [2, 4])
+    assert timing.near_and_far(hops, "a") == ([0, 1], [2, 4])
+    assert timing.near_and_far({"a": [1.0, 1.2], "b": [1.1, None]}, "a") == ([], [])  # all alike: nothing to tell apart
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or (os.cpu_count() or 1) < 2, reason="needs fork and two cores")
+def test_the_way_from_core_to_core_is_measured_and_given_up():
+    found = timing.hop(2_000)
+    assert found is None or 0 < found < 0.1  # None: the machine was too busy
+    assert timing.hop(10**9, patience=1) is None  # nobody waits for long
 
 
 def test_the_load_of_others_is_a_share():
@@ -138,6 +164,16 @@ def test_operations_are_counted_and_sorted_into_kinds():
     assert sum(found.values()) == pytest.approx(1, abs=0.1) and found["matrix products"] > 0.1
 
 
+def test_the_profile_tells_one_thread_from_more(works):
+    step = profiles.one_step(works["points"])
+    before = torch.get_num_threads()
+    with profiles.threads(1):
+        assert torch.get_num_threads() == 1
+        found = profiles.microseconds(step, 3)
+    assert torch.get_num_threads() == before
+    assert {"matrix products", "optimiser", profiles.PYTHON} <= set(found) and min(found.values()) >= 0
+
+
 def test_shares_are_said_greatest_first():
     found = profiles.shares({"a": 1.0, "b": 6.0, "c": 3.0, "d": 0.001})
     assert list(found) == ["b", "c", "a"] and profiles.sentence(found, 2) == "60 % b, 30 % c"
@@ -206,6 +242,31 @@ def test_a_missed_target_stands_with_its_reason(tmp_path):
     text = path.read_text(encoding="utf-8")
     assert "| **missed** |" in text and "2 of 3 met" in text
     assert "ours ÷ hand-written loop, MLP VAE (missed): of 100,000 µs a step: batches 12 µs" in text
+
+
+def test_a_loader_that_a_step_outweighs_is_explained_by_both_and_by_the_threads(tmp_path):
+    found, path = results(), tmp_path / "speed.md"
+    compared = found["loops"]["workloads"]["vae"]
+    compared["seconds"]["tutorial, 0 workers"] = [2.0, 2.0, 2.0]
+    compared["check"]["tutorial, 0 workers"] = {"difference": 1.0}
+    compared["seconds"]["hand"], compared["seconds"]["ours"] = [0.5, 1.0, 1.0], [0.5, 1.0, 1.0]
+    compared["hops"] = {who: [1e-7, 2e-7, 2e-7] for who in compared["seconds"]}
+    stamp = {key: found["start"][key] for key in ("machine", "date", "others")}
+    found["data"] = stamp | {"seconds": {"ours": [1.0], "tutorial, 0 workers": [60.0]}, "batches": 10, "why": {},
+                             "why tutorial": {}}  # fmt: skip
+    one, two = {"matrix products": 2_000.0, "optimiser": 200.0}, {"matrix products": 1_000.0, "optimiser": 800.0}
+    work = {"title": "MLP VAE, lesson 00", "shares": {"matrix products": 0.6}, "flops": 1, "seconds": [1.0],
+            "alone": one, "together": two, "hop": 2e-7}  # fmt: skip
+    found["profile"] = stamp | {"workloads": {"vae": work}, "peak": [1e9, 1e9, 1e9], "threads": 2}
+    page.write(found, path)
+    text = path.read_text(encoding="utf-8")
+    assert "both do a step of 100.0 ms (60 % matrix products), and the loader's work for a batch, alone, takes" in text
+    assert (
+        "takes 6000.0 ms. 2 threads take 0.82 times as long for a step as one: matrix products 0.5, optimiser 4" in text
+    )
+    assert "| MLP VAE | 2,200 → 1,800 |  | 2,000 → 1,000 |  |  |  | 200 → 800 |" in text
+    assert "From core to core a byte took 200 ns (100–200); near in 1 rounds, with 50.0 ms a step by hand; far" in text
+    assert "In the 1 rounds with near cores the ratio was 4.00, in the 2 with far ones 2.00." in text
 
 
 def test_a_missed_target_without_a_reason_is_refused():

@@ -24,7 +24,11 @@ RULES = """## How it is measured
   tutorial's loop is what tutorials print: torchvision's `MNIST` with `ToTensor()`, a shuffling `DataLoader`, plain
   Adam, `.item()` at every step. Ours includes what it does beyond the hand-written loop: curves, log points with a
   finite snapshot, the guard against a loss that is not finite.
-- A round measures every competitor once and starts with another one each time; a ratio is taken within a round.
+- A round measures every competitor once, in an order that changes: each follows each other one equally often. A ratio
+  is taken within a round.
+- From core to core: before and after each measurement two processes hand each other a byte (Python's share in it is
+  always the same). Cores that share a cache do so soonest; where they do not, a thread waits for what another wrote. A
+  virtual machine's cores may be moved while it runs. Near: less than 1.3 times the least hop of a workload.
 - **met**: the median meets the limit. **undecided**: it does not, but the limit lies within the quartiles.
   **missed**: it does not. What is not met has its reason, from a profile, below the table.
 - "Others" is the share of the processors' time that other processes took meanwhile.
@@ -88,8 +92,21 @@ def loops(part: dict) -> list[str]:
             rows.append([who, with_quartiles(timing.spread(values).scaled(1e3 / n)),
                          with_quartiles(timing.ratio(values, work["seconds"]["ours"]), ratio), same])  # fmt: skip
         lines += ["", f"**{work['title']}**: {n} steps, {len(values)} rounds", ""]
-        lines += table(["loop", "ms a step", "÷ ours", "weights after 6 steps, against ours"], rows)
+        lines += table(["loop", "ms a step", "÷ ours", "weights after 6 steps, against ours"], rows) + hops(work)
     return lines
+
+
+def hops(work: dict) -> list[str]:
+    """Say how far apart the cores were, and what the hand-written step took when they were near and when far."""
+    known = [1e9 * hop for column in work.get("hops", {}).values() for hop in column if hop]
+    if not known:
+        return []
+    line = f"From core to core a byte took {with_quartiles(timing.spread(known), unit=' ns')}"
+    for word, rounds in zip(("near", "far"), timing.near_and_far(work["hops"], "hand"), strict=True):
+        if rounds:
+            found = timing.spread(work["seconds"]["hand"][r] for r in rounds).scaled(1e3 / work["steps"])
+            line += f"; {word} in {len(rounds)} rounds, with {with_quartiles(found)} ms a step by hand"
+    return [line + ".", ""]
 
 
 def profile(part: dict) -> list[str]:
@@ -108,7 +125,27 @@ def profile(part: dict) -> list[str]:
         "whose own cost counts as Python's.", "",
         *table(["step", "ms", "GFLOP/s", "of the peak", "time"], rows),
         *limits(part),
+        *threads(part),
     ]  # fmt: skip
+
+
+def threads(part: dict) -> list[str]:
+    """Return the table of what further threads bring, by kind of operator; nothing where there is one thread."""
+    count = part.get("threads", 1)
+    if count == 1:
+        return []
+    kinds = ("convolutions", "matrix products", "elementwise", "memory traffic", "normalisation", "optimiser")
+    rows = []
+    for work in part["workloads"].values():
+        one, more = work["alone"], work["together"]
+        cells = [f"{one[kind]:,.0f} → {more.get(kind, 0):,.0f}" if one.get(kind, 0) >= 10 else "" for kind in kinds]
+        whole = f"{sum(one.values()):,.0f} → {sum(more.values()):,.0f}"
+        rows.append([work["title"].split(",")[0].split(" (")[0], whole, *cells])
+    far = [1e9 * work["hop"] for work in part["workloads"].values() if work["hop"]]
+    note = f" Meanwhile a byte took {min(far):.0f} to {max(far):.0f} ns from core to core." if far else ""
+    what = "a second thread brings" if count == 2 else f"{count} threads bring"
+    line = f"What {what}: µs a step with one thread → with {count}, by the same profiler.{note}"
+    return [line, "", *table(["step", "all", *kinds], rows)]
 
 
 def limits(part: dict) -> list[str]:

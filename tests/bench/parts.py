@@ -65,19 +65,24 @@ def loops_part(works: dict[str, Workload], folder: Path, repeats: int, steps: in
         agreed = check(work, folder)
         n = min(steps or work.steps, work.steps)
         entries = {who: timed(train, n) for who, train in loops.competitors(work, folder).items()}
-        seconds = timing.interleaved(entries, repeats)
+        measured = timing.interleaved(entries, repeats)
+        seconds, hops = ({who: [pair[i] for pair in pairs] for who, pairs in measured.items()} for i in (0, 1))
         spent = profiles.overhead(lambda: loops.competitors(work, folder)["ours"](n), n)
-        found[name] = {"title": work.title, "steps": n, "check": agreed, "seconds": seconds, "overhead": spent}
+        found[name] = {"title": work.title, "steps": n, "check": agreed, "seconds": seconds, "hops": hops,
+                       "overhead": spent}  # fmt: skip
         print(f"  {name}: " + ", ".join(f"{k} {1e3 * min(v) / n:.3g}" for k, v in seconds.items()) + " ms", flush=True)
     versions = {name: loops.installed(name) for name in ("torch", "torchvision", "lightning", "accelerate")}
     return {"workloads": found, "versions": versions}
 
 
 def timed(train, steps: int):
-    """Return a function that trains and returns its seconds."""
+    """Return a function that trains and returns its seconds, and those of the slower of two hops before and after."""
 
-    def call() -> float:
-        return timing.seconds(lambda: (train(steps), finished()))
+    def call() -> tuple[float, float | None]:
+        before = timing.hop()
+        seconds = timing.seconds(lambda: (train(steps), finished()))
+        after = timing.hop()
+        return seconds, max(before, after) if before and after else None
 
     return call
 

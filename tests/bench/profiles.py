@@ -1,5 +1,6 @@
 """Why something takes the time it takes: kernels by kind, Python by function, floating-point operations."""
 
+import contextlib
 import cProfile
 import pstats
 import time
@@ -62,6 +63,12 @@ def sentence(parts: dict[str, float], n: int = 3) -> str:
 
 def kernels(call: Callable, repeats: int) -> dict[str, float]:
     """Return which share of the time of `call` goes where: kinds of operators, and Python with autograd around them."""
+    spent = microseconds(call, repeats)
+    return shares(spent, sum(spent.values()))
+
+
+def microseconds(call: Callable, repeats: int) -> dict[str, float]:
+    """Return the microseconds that one `call` spends in each kind of operator, and in Python with autograd."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profile:
         began = time.perf_counter()
@@ -73,7 +80,18 @@ def kernels(call: Callable, repeats: int) -> dict[str, float]:
         spent[kind_of(event.key)] += event.self_cpu_time_total
     del spent[PYTHON]
     spent[PYTHON] = max(0.0, whole - sum(spent.values()))
-    return shares(spent, whole)
+    return {kind: value / repeats for kind, value in spent.items()}
+
+
+@contextlib.contextmanager
+def threads(n: int):
+    """Let torch use `n` threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def functions(call: Callable) -> dict[str, float]:
@@ -154,7 +172,10 @@ def peak(n: int = 2048, repeats: int = 9) -> timing.Spread:
 
 
 def profile_part(works: dict[str, Workload], steps: int) -> dict:
-    """Return for each workload where its step's time goes, its operations, its seconds; and the machine's peak."""
+    """Return for each workload where its step's time goes, its operations, its seconds; and the machine's peak.
+
+    `alone` and `together`: the microseconds by kind with one thread and with as many as torch takes.
+    """
     found = {}
     for name, work in works.items():
         step = one_step(work)
@@ -162,6 +183,11 @@ def profile_part(works: dict[str, Workload], steps: int) -> dict:
             step()
         n = max(2, min(steps, work.steps))
         seconds = [timing.seconds(step) for _ in range(n)]
-        found[name] = {"title": work.title, "shares": kernels(step, n), "flops": flops(step), "seconds": seconds}
+        together = microseconds(step, n)
+        with threads(1):
+            step()
+            alone = microseconds(step, n)
+        found[name] = {"title": work.title, "shares": shares(together, sum(together.values())), "flops": flops(step),
+                       "seconds": seconds, "together": together, "alone": alone, "hop": timing.hop()}  # fmt: skip
     top = peak()
-    return {"workloads": found, "peak": [top.low, top.median, top.high]}
+    return {"workloads": found, "peak": [top.low, top.median, top.high], "threads": torch.get_num_threads()}

@@ -28,7 +28,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", choices=PARTS, metavar="PART", help=f"any of: {', '.join(PARTS)}")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds (default 5)")
+    parser.add_argument("--repeats", type=int, help="rounds (default 14 for the loops, 5 for other parts)")
     parser.add_argument("--workloads", nargs="+", help="of the part loops: points vae gan unet (default all)")
     parser.add_argument("--tiny", action="store_true", help="a few steps, results beside those of real runs")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "speed.md", help="where to write the page")
@@ -42,10 +42,11 @@ def measure(part: str, chosen: argparse.Namespace, results: dict) -> dict:
     """Measure one part; return its results."""
     from tests.bench import notebooks, parts, profiles, quality, workloads
 
-    works, folder, repeats = workloads.workloads(), CACHE / "torchvision", 1 if chosen.tiny else chosen.repeats
+    works, folder, repeats = workloads.workloads(), CACHE / "torchvision", 1 if chosen.tiny else chosen.repeats or 5
     if part == "loops":
         works = {name: work for name, work in works.items() if name in (chosen.workloads or works)}
-        found = parts.loops_part(works, folder, repeats, steps=3 if chosen.tiny else None)
+        rounds = repeats if chosen.tiny or chosen.repeats else 14  # seven competitors: see timing.turns
+        found = parts.loops_part(works, folder, rounds, steps=3 if chosen.tiny else None)
         before = results.get("loops", {}) if chosen.workloads else {}
         merged = before.get("workloads", {}) | found["workloads"]
         return found | {"others": before.get("others"), "workloads": {k: merged[k] for k in workloads.workloads()

@@ -73,11 +73,46 @@ def their_share(results: dict, name: str, who: str) -> str:
     if not profile:
         return ""
     if who.startswith("tutorial"):
-        share = profiles.sentence(profile["shares"])
-        return f"a step of this network costs as much as the loader's work for it: {share} in the step"
+        return loader_and_step(results, name, who)
     same = 1 - profile["shares"].get(profiles.PYTHON, 0.0)
     share = f"{100 * same:.0f} % of a step"
-    return f"{share} is spent in kernels, the same ones in both, and only the rest can differ"
+    own = own_overhead(results["loops"]["workloads"][name])
+    return f"{share} is spent in kernels, the same ones in both, and only the rest can differ; in ours, {own}"
+
+
+def loader_and_step(results: dict, name: str, who: str) -> str:
+    """Why the tutorial's loop is not three times slower: its loader's work does not outweigh the step that both do."""
+    profile, work = results["profile"]["workloads"][name], results["loops"]["workloads"][name]
+    step = 1e3 * timing.spread(work["seconds"]["hand"]).median / work["steps"]
+    said = f"both do a step of {step:.1f} ms ({profiles.sentence(profile['shares'])})"
+    if "data" in results:
+        part = results["data"]
+        batch = 1e3 * timing.spread(part["seconds"][who]).median / part["batches"]
+        said += f", and the loader's work for a batch, alone, takes {batch:.1f} ms"
+    return said + second_thread(results["profile"], name) + by_distance(work, who, "ours")
+
+
+def by_distance(work: dict, a: str, b: str) -> str:
+    """The ratio of two entries in the rounds with near and with far cores, if there were both."""
+    near, far = timing.near_and_far(work.get("hops", {}), a, b) if work.get("hops") else ([], [])
+    if not near or not far:
+        return ""
+    found = [timing.ratio(*([work["seconds"][who][r] for r in rounds] for who in (a, b))) for rounds in (near, far)]
+    return (f". In the {len(near)} rounds with near cores the ratio was {found[0].median:.2f}, in the {len(far)} with "
+            f"far ones {found[1].median:.2f}")  # fmt: skip
+
+
+def second_thread(part: dict, name: str) -> str:
+    """What a step's kernels gain or lose by the further threads, and how far apart the cores are."""
+    work, count = part["workloads"][name], part.get("threads", 1)
+    if count == 1:
+        return ""
+    times = {kind: work["together"][kind] / value for kind, value in work["alone"].items()
+             if kind != profiles.PYTHON and value >= 50 and kind in work["together"]}  # fmt: skip
+    told = ", ".join(f"{kind} {value:.2g}" for kind, value in sorted(times.items(), key=lambda kv: kv[1]))
+    whole = sum(work["together"].values()) / sum(work["alone"].values())
+    far = f"; a byte takes {1e9 * work['hop']:.0f} ns from core to core" if work["hop"] else ""
+    return f". {count} threads take {whole:.2f} times as long for a step as one: {told}{far}"
 
 
 def data(results: dict) -> list[Target]:

@@ -3,6 +3,8 @@
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +44,20 @@ def ratio(numerators, denominators) -> Spread:
     return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
 
 
+def near_and_far(hops: dict[str, list], *names: str) -> tuple[list[int], list[int]]:
+    """Return the rounds in which these entries all ran on cores near to each other, and those in which none did.
+
+    `hops`: {name: seconds from core to core at each round, or None}. Near is below 1.3 times the least of all.
+    """
+    known = [value for values in hops.values() for value in values if value]
+    if not known or max(known) < 1.3 * min(known):
+        return [], []
+    rounds = list(zip(*(hops[name] for name in names), strict=True))
+    near = [all(value and value < 1.3 * min(known) for value in values) for values in rounds]
+    far = [all(value and value >= 1.3 * min(known) for value in values) for values in rounds]
+    return [r for r, yes in enumerate(near) if yes], [r for r, yes in enumerate(far) if yes]
+
+
 def verdict(found: Spread, limit: float, *, at_most: bool) -> str:
     """Return "met", "missed", or "undecided" where the limit lies within the quartiles of what was found.
 
@@ -53,17 +69,37 @@ def verdict(found: Spread, limit: float, *, at_most: bool) -> str:
     return "undecided" if found.low <= limit <= found.high else "missed"
 
 
-def interleaved(entries: dict[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Call every entry once a round for `repeats` rounds; return what each returned (its seconds), in order.
+def turns(n: int, rounds: int) -> list[list[int]]:
+    """Return the order of `n` entries in each of `rounds` rounds: each follows each other one equally often.
 
-    Each round starts with the next entry, so that none is always first after another.
+    That needs n rounds, or 2n for an odd n (Williams 1949); the first n start with another entry each. What an entry
+    leaves behind (a full cache, a scattered heap) then meets all the others alike.
     """
+    zigzag = [(k + 1) // 2 * (-1) ** (k + 1) for k in range(n)]  # 0, 1, -1, 2, -2: all differences occur once
+    orders = []
+    for round_ in range(rounds):
+        order = [(k + round_) % n for k in zigzag]
+        orders.append(order[::-1] if n % 2 and round_ // n % 2 else order)
+    return orders
+
+
+def interleaved(entries: dict[str, Callable], repeats: int) -> dict[str, list]:
+    """Call every entry once a round for `repeats` rounds (see `turns`); return what each returned, in order."""
     names, found = list(entries), {name: [] for name in entries}
-    for round_ in range(repeats):
-        shift = round_ % len(names)
-        for name in names[shift:] + names[:shift]:
-            found[name].append(entries[name]())
+    for order in turns(len(names), repeats):
+        for k in order:
+            found[names[k]].append(entries[names[k]]())
     return found
+
+
+def hop(passes: int = 20_000, patience: int = 20) -> float | None:
+    """Return the seconds that a byte takes from one processor core to another, by `tests/bench/hop.py`.
+
+    None without a second core, without fork, or after `patience` seconds. It is a process of its own: a fork of this
+    one would leave all its memory to be copied at the next write, and the measurement after it would pay for that.
+    """
+    command = [sys.executable, "-S", str(Path(__file__).with_name("hop.py")), str(passes), str(patience)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) or None
 
 
 def seconds(call: Callable) -> float:

@@ -21,7 +21,8 @@ class Workload:
 
     `data()`: what `cu.Batches` takes. `model()`: the module, on the CPU, always with the same weights. `step(model,
     opts, x, backward)`: one update, returns a dict of scalars. `groups(model)`: one list of weights an optimiser.
-    `log_every`: as in the lesson's live cell. `images`: the data are MNIST digits.
+    `log_every`: as in the lesson's live cell; `steps`: one such interval at least, so that ours pays for what it does
+    at its end as often as there. `images`: the data are MNIST digits.
     """
 
     name: str
@@ -131,11 +132,11 @@ def workloads() -> dict[str, Workload]:
         Workload("vae", "MLP VAE, lesson 00 (784-256-16, batch 128)", 128, 300, 143, digits, **common
                  | {"model": seeded(small.SmallVAE), "step": usual_step(small.vae_loss)},
                  adam={"lr": 1e-3}, loss=small.vae_loss),
-        Workload("gan", "convolutional GAN, lesson 05 (batch 64)", 64, 12, 20, digits,
+        Workload("gan", "convolutional GAN, lesson 05 (batch 64)", 64, 20, 20, digits,
                  seeded(lambda: nn.ModuleDict({"G": game.Generator(), "D": game.Discriminator()})),
                  game_step(game.LATENT), lambda model: [list(model[k].parameters()) for k in "GD"],
                  {"lr": 2e-3, "betas": (0.0, 0.99)}),
-        Workload("unet", "diffusion U-Net, lesson 06 (batch 64)", 64, 6, 16, digits, **common
+        Workload("unet", "diffusion U-Net, lesson 06 (batch 64)", 64, 16, 16, digits, **common
                  | {"model": seeded(UNet), "step": usual_step(diffusion_loss)},
                  adam={"lr": 2e-3}, loss=diffusion_loss),
     ]  # fmt: skip
