@@ -265,8 +265,11 @@ def test_a_loader_that_a_step_outweighs_is_explained_by_both_and_by_the_threads(
         "takes 6000.0 ms. 2 threads take 0.82 times as long for a step as one: matrix products 0.5, optimiser 4" in text
     )
     assert "| MLP VAE | 2,200 → 1,800 |  | 2,000 → 1,000 |  |  |  | 200 → 800 |" in text
-    assert "From core to core a byte took 200 ns (100–200); near in 1 rounds, with 50.0 ms a step by hand; far" in text
-    assert "In the 1 rounds with near cores the ratio was 4.00, in the 2 with far ones 2.00." in text
+    assert (
+        "From core to core a byte took 200 ns (100–200); near in 1 of 3 rounds, with 50.0 ms a step by hand; far"
+        in text
+    )
+    assert "With near cores (1 of the rounds) the ratio was 4.00, with far ones (2) 2.00." in text
 
 
 def test_a_missed_target_without_a_reason_is_refused():

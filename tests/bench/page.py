@@ -101,11 +101,12 @@ def hops(work: dict) -> list[str]:
     known = [1e9 * hop for column in work.get("hops", {}).values() for hop in column if hop]
     if not known:
         return []
+    count = len(work["seconds"]["hand"])
     line = f"From core to core a byte took {with_quartiles(timing.spread(known), unit=' ns')}"
     for word, rounds in zip(("near", "far"), timing.near_and_far(work["hops"], "hand"), strict=True):
         if rounds:
             found = timing.spread(work["seconds"]["hand"][r] for r in rounds).scaled(1e3 / work["steps"])
-            line += f"; {word} in {len(rounds)} rounds, with {with_quartiles(found)} ms a step by hand"
+            line += f"; {word} in {len(rounds)} of {count} rounds, with {with_quartiles(found)} ms a step by hand"
     return [line + ".", ""]
 
 

@@ -98,8 +98,8 @@ def by_distance(work: dict, a: str, b: str) -> str:
     if not near or not far:
         return ""
     found = [timing.ratio(*([work["seconds"][who][r] for r in rounds] for who in (a, b))) for rounds in (near, far)]
-    return (f". In the {len(near)} rounds with near cores the ratio was {found[0].median:.2f}, in the {len(far)} with "
-            f"far ones {found[1].median:.2f}")  # fmt: skip
+    return (f". With near cores ({len(near)} of the rounds) the ratio was {found[0].median:.2f}, with far ones "
+            f"({len(far)}) {found[1].median:.2f}")  # fmt: skip
 
 
 def second_thread(part: dict, name: str) -> str:
