@@ -126,14 +126,27 @@ def _rendered(fig, dpi: float) -> Image.Image:
     dpi_before, canvas_before = fig.dpi, fig.canvas
     try:
         fig.dpi = dpi
+        canvas = FigureCanvasAgg(fig)
+        canvas.draw()
+        for _ in range(5):  # around axes of equal aspect the layout finds its place at a later draw only
+            if not _sticks_out(fig, canvas):
+                break
+            canvas.draw()
         # The renderer itself says how many pixels it drew: rounding the figure's inches can be off by one.
-        pixels, size = FigureCanvasAgg(fig).print_to_buffer()
+        renderer = canvas.get_renderer()
+        pixels, size = renderer.buffer_rgba(), (int(renderer.width), int(renderer.height))
     finally:
         fig.set_canvas(canvas_before)
         fig.dpi = dpi_before
     image = Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", 0, 1).convert("RGB")
     red, green, blue = image.split()
     return red if red.tobytes() == green.tobytes() == blue.tobytes() else image
+
+
+def _sticks_out(fig, canvas) -> bool:
+    """Whether something that was drawn, such as a title, comes within two points of the edges of the figure."""
+    box, (width, height) = fig.get_tightbbox(canvas.get_renderer()), fig.get_size_inches()
+    return min(box.x0, box.y0, width - box.x1, height - box.y1) < 2 / 72
 
 
 def metadata(picture: bytes, caption: str) -> dict:

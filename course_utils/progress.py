@@ -12,6 +12,8 @@ SECONDS = 1.0
 """A live picture is redrawn at most this often."""
 SHARE = 30
 """… and only after this many times the duration of the last drawing: drawing takes at most 1/30 of the time."""
+MOST_IMAGES = 36
+"""So many images of a preview stand beside the curves: more would be too small to be seen. The history keeps all."""
 
 
 class Progress:
@@ -117,7 +119,7 @@ class Progress:
 
 
 def as_picture(shown) -> np.ndarray | None:
-    """Return what a preview gave, a figure or images, as one array (H, W) or (H, W, 4) to look at; None for None."""
+    """Return what a preview gave, a figure or its first images, as one array (H, W) or (H, W, 4); None for None."""
     if shown is None:
         return None
     from course_utils import display, plots
@@ -127,7 +129,7 @@ def as_picture(shown) -> np.ndarray | None:
         pixels = np.asarray(shown.canvas.buffer_rgba()).copy()
         display.close(shown)
         return pixels
-    tiled = plots.mosaic(shown)
+    tiled = plots.mosaic(shown[:MOST_IMAGES])
     return 255 - tiled if tiled.ndim == 2 else tiled  # grey images are ink on white paper
 
 

@@ -25,7 +25,7 @@ for run in cu.runs.available():
     if run.name == "05_gan":  # section 7 makes it
         frames, steps = run.replay
         shown = [0, 1, len(steps) // 2, len(steps) - 1]
-        ax = cu.plots.film_strip([frames[i][:16] for i in shown], [f"{round(steps[i] / EPOCH)} epochs" for i in shown])
+        ax = cu.plots.film_strip([frames[i][:16] for i in shown], [f"epoch {round(steps[i] / EPOCH)}" for i in shown])
         cu.show(ax.figure, "The same 16 latents, decoded by the shipped generator at four moments of its training.")
 
 # %% [markdown]
@@ -722,8 +722,8 @@ shares, test_shares = class_shares(samples), mnist.test.y.bincount(minlength=10)
 fig, ax = plt.subplots(figsize=(8.5, 3.3))
 ax.bar(torch.arange(10) - 0.2, test_shares * 100, 0.4, color="#bbbbbb", label="test digits")
 ax.bar(torch.arange(10) + 0.2, shares * 100, 0.4, color=cu.plots.PALETTE[1], label="generated")
-ax.set(xlabel="class", ylabel="share, %", xticks=range(10), title=f"All ten are there; the rarest, {shares.argmin()}, with {shares.min():.1%}")
-ax.legend(fontsize=10, loc="lower right")
+ax.set(xlabel="class", ylabel="share, %", xticks=range(10), ylim=(0, 1.25 * 100 * max(shares.max(), test_shares.max())), title=f"All ten are there; the rarest, {shares.argmin()}, with {shares.min():.1%}")
+ax.legend(loc="upper right", ncols=2)
 cu.show(fig, "Class shares of generated digits and of test digits.")
 q5 = cu.metrics.quality(samples)
 n = cu.budget(2_000, 200)

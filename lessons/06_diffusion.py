@@ -390,7 +390,7 @@ def draw_reverse(t, field, ax=None):
     ax = ax or plt.subplots(figsize=(4.6, 4.4))[1]
     cu.plots.field(lambda p: -predict(p.double(), max(t, 1)), (-4, 4), ax=ax, n=9, color="#999999", scale=30)
     cu.plots.scatter(x[:300], ax=ax, s=6, color="#0072B2" if field == "exact" else "#D55E00")
-    ax.set(xlim=(-4, 4), ylim=(-4, 4), title=f"{field} field, t = {t}")
+    ax.set(xlim=(-4, 4), ylim=(-4, 4), title=f"{field}, t = {t}")
     return ax.figure
 
 
@@ -767,7 +767,7 @@ ax = cu.plots.image_grid(torch.cat([torch.from_numpy(now[-1][:9]), rows]), rows=
 cu.show(ax.figure, "Nine draws from the same noise: after the training above (averaged weights), and at two moments of the shipped one.")
 
 # %% [markdown]
-# Strokes, all over the middle, and few of them digits: after 160 steps the loss is down from 1 to 0.19, and the network knows what ink looks like but not yet how strokes go together. Compare column by column: the same noise leads to much the same places after 160 steps and after 14,000, so the layout is learned first. The shipped weights come from the same cell with 14,000 steps, an hour and twenty minutes of one core. Their 5,000 draws with fifty evaluations each have a Fréchet distance of **1.7**, where two halves of real digits are 0.30 apart: a ratio of 5.7. Lesson 04's VAE stands at 142, lesson 03's decoder with a mixture at 29, and lesson 05's GAN, with less than half of the hours and one evaluation an image, at 2.6. So this model is not the best of the course on this ruler. What it has that the GAN lacks is a loss that simply falls, no opponent, and everything in sections 6 to 8.
+# Strokes, all over the middle, and few of them digits: after 160 steps the loss is down from 1 to 0.19, and the network knows what ink looks like but not yet how strokes go together. Compare column by column: the same noise leads to much the same places after 160 steps and after 14,000, so the layout is learned first. The shipped weights come from the same cell with 14,000 steps, an hour and twenty minutes of one core. Their 5,000 draws with fifty evaluations each have a Fréchet distance of **1.7**, where two halves of real digits are 0.30 apart: a ratio of 5.7. Lesson 04's VAE stands at 142, lesson 03's decoder with a mixture at 29, and lesson 05's GAN, with less than half of the hours (lesson 07 times both alike) and one evaluation an image, at 2.6. So this model is not the best of the course on this ruler. What it has that the GAN lacks is a loss that simply falls, no opponent, and everything in sections 6 to 8.
 #
 # Now the film. Upper row: the state $x_t$. Lower row: what the network believes at that moment, $\hat x_0$. **Predict** how the lower row looks at $t=1000$, when nothing but noise is given: a digit, a blur, or noise?
 
@@ -1265,7 +1265,7 @@ if curve:
     fig, ax = plt.subplots(figsize=(6.5, 3.4))
     ax.loglog(*zip(*curve), "o-")
     ax.axhline(1, color="black", linestyle=":")
-    ax.set(xlabel="hours of training on one CPU core", ylabel="Fréchet ratio, n = 1,000", title="By plain DDIM the last quarter of an hour buys nothing")
+    ax.set(xlabel="hours of training on one CPU core", ylabel="Fréchet ratio, n = 1,000", title="Plain DDIM: the last 15 minutes buy nothing")
     cu.show(fig, "Fréchet ratio of 1,000 samples (DDIM, 50 steps, EMA weights) against hours of training on one CPU core; dotted: real digits against real digits.")
 for name in run.card["figures"]:
     if "weights, n" in name:

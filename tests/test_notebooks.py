@@ -64,6 +64,11 @@ def test_every_picture_has_a_caption_and_alternative_text(path):
 
 
 @lesson
+def test_no_picture_is_cut_off(path):
+    assert outputs.edge_problems(built(path)[0]) == []
+
+
+@lesson
 def test_it_opens_with_the_colab_link_of_its_release_and_the_set_up_cells(path):
     book, _ = built(path)
     address, version = project(ROOT)

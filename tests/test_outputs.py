@@ -1,6 +1,11 @@
 """What the builder makes of outputs, and what it would not let into a notebook."""
 
+import base64
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from tools import outputs
 
@@ -66,6 +71,22 @@ def test_sizes_counts_errors_and_captions_are_checked():
     captioned = book_with({**picture, "metadata": {"image/png": {"alt": "A line."}}})
     captioned["cells"][1]["outputs"].append(data(text_markdown="**Figure.** *A line.*"))
     assert outputs.caption_problems(captioned) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "edge"), [(0, 9, "upper"), (19, 9, "lower"), (9, 0, "left"), (9, 29, "right")]
+)
+def test_a_picture_with_ink_on_its_edge_is_found(row, column, edge):
+    def book(pixels):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="PNG")
+        return book_with(data(image_png=base64.b64encode(buffer.getvalue()).decode()))
+
+    pixels = np.full((20, 30), 255, np.uint8)
+    pixels[1:-1, 1:-1] = 0
+    assert outputs.edge_problems(book(pixels)) == []
+    pixels[row, column] = 0
+    assert outputs.edge_problems(book(pixels)) == [f"cell 1: a picture is cut off at its {edge} edge."]
 
 
 def test_the_curves_of_a_training_call_are_captioned_by_its_line_of_text():

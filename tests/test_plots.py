@@ -411,3 +411,18 @@ def test_a_figure_of_any_size_is_not_sheared(width):
         assert np.ptp(dark[:, 1]) <= 8, "the line wanders across columns"
         assert np.ptp(dark[:, 0]) > 0.9 * len(pixels)
     plt.close(fig)
+
+
+def test_titles_above_axes_of_equal_aspect_are_not_cut_off(monkeypatch):
+    def darkest_above():
+        fig, axes = plt.subplots(1, 6, figsize=(13, 2.7), sharex=True, sharey=True)
+        for ax in axes:
+            plots.scatter(torch.zeros(1, 2), ax=ax)
+            ax.set(xlim=(-4, 4), ylim=(-4, 4), title="t = 1000", ylabel="" if ax is not axes[0] else "x₂")
+        with Image.open(io.BytesIO(plots.png(fig))) as image:
+            return np.asarray(image.convert("L"))[0].min()
+
+    with plt.style.context(plots.STYLE):
+        assert darkest_above() > 140
+        monkeypatch.setattr(display, "_sticks_out", lambda fig, canvas: False)
+        assert darkest_above() < 140  # the layout's first answer

@@ -114,6 +114,8 @@ def test_a_preview_may_be_a_figure_or_images():
     tiled = progress.as_picture(images)
     assert tiled.ndim == 2 and tiled[2, 2] == 0 and tiled[0, 0] == 255  # ink on white paper
     assert progress.as_picture(None) is None
+    few, many = (progress.as_picture(np.zeros((n, 28, 28), np.uint8)) for n in (36, 1_000))
+    assert many.shape == few.shape  # a thousand would be specks
 
 
 def test_drawing_takes_a_small_share_of_the_time(monkeypatch):

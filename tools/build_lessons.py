@@ -61,6 +61,7 @@ def build(
             *outputs.size_problems(built, text),
             *outputs.reader_problems(built),
             *outputs.caption_problems(built),
+            *outputs.edge_problems(built),
         )
     ]
 

@@ -1,7 +1,12 @@
 """Outputs: clean them after execution, and list what the course does not allow in a built notebook."""
 
+import base64
+import io
 import json
 import re
+
+import numpy as np
+from PIL import Image
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MAX_CELL_KB = 150
@@ -16,6 +21,7 @@ EXTERNAL = re.compile(
 MACHINE_PATH = re.compile(r"/tmp/|/root\b|/home/\w|/Users/\w|site-packages|[A-Z]:\\+Users")
 CAPTION = "**Figure.**"
 TRAINING = "Logged values of "  # the alternative text of a training call's curves; its line of text stands below them
+INK = 140  # of 255: darker is text or a line; axes reach the edge of no picture
 LONELY = re.compile(TRAINING + r"[^·]+·[^·]+· loss [^·]+", re.DOTALL)
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 
@@ -127,6 +133,20 @@ def reader_problems(notebook) -> list[str]:
                 found.append(f"{place}: shows a path of this machine: {text[start : hit.end() + 60]!r}.")
             if hit := ADDRESS.search(text):
                 found.append(f"{place}: shows an object's address; end the cell with `;` or assign the value.")
+    return found
+
+
+def edge_problems(notebook) -> list[str]:
+    """Return the pictures with ink on their outermost pixels: a title or a label that is cut off."""
+    found = []
+    for index, cell in enumerate(notebook["cells"]):
+        for output in cell.get("outputs", []):
+            if picture := output.get("data", {}).get("image/png"):
+                grey = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("L"))
+                edges = {"upper": grey[0], "lower": grey[-1], "left": grey[:, 0], "right": grey[:, -1]}
+                cut = [side for side, line in edges.items() if (line < INK).any()]
+                if cut:
+                    found.append(f"cell {index}: a picture is cut off at its {' and '.join(cut)} edge.")
     return found
 
 
