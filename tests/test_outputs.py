@@ -85,6 +85,7 @@ def test_a_picture_with_ink_on_its_edge_is_found(row, column, edge):
     pixels = np.full((20, 30), 255, np.uint8)
     pixels[1:-1, 1:-1] = 0
     assert outputs.edge_problems(book(pixels)) == []
+    assert outputs.edge_problems(book(0 * pixels)) == []  # no text, but an image that is dark
     pixels[row, column] = 0
     assert outputs.edge_problems(book(pixels)) == [f"cell 1: a picture is cut off at its {edge} edge."]
 
