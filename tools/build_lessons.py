@@ -60,8 +60,7 @@ def build(
             *outputs.execution_problems(built),
             *outputs.size_problems(built, text),
             *outputs.reader_problems(built),
-            *outputs.caption_problems(built),
-            *outputs.edge_problems(built),
+            *outputs.picture_problems(built),
         )
     ]
 

@@ -136,6 +136,11 @@ def reader_problems(notebook) -> list[str]:
     return found
 
 
+def picture_problems(notebook) -> list[str]:
+    """Return what is wrong with the pictures: `caption_problems` and `edge_problems`."""
+    return caption_problems(notebook) + edge_problems(notebook)
+
+
 def edge_problems(notebook) -> list[str]:
     """Return the pictures with ink on their outermost pixels: a title or a label that is cut off."""
     found = []
