@@ -1,6 +1,7 @@
-"""Hooks around pytest and nbval, which executes the notebooks. Each closes a hole through which a failure would slip.
+"""Hooks around pytest and nbval, which executes the notebooks. Each closes a hole through which a failure
+would slip.
 
-tests/test_traps.py proves every one of them on a notebook that falls into it.
+tests/builder/test_traps.py proves every one of them on a notebook that falls into it.
 """
 
 import os
@@ -20,7 +21,9 @@ def pytest_configure(config):
     workers = getattr(config.option, "numprocesses", None)
     nbval = getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False)
     if workers and nbval and config.getoption("dist", "no") != "loadfile":
-        raise pytest.UsageError("Several workers need --dist loadfile: the cells of a notebook share one kernel.")
+        raise pytest.UsageError(
+            "Several workers need --dist loadfile: the cells of a notebook share one kernel."
+        )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,14 +42,17 @@ def pytest_runtest_call(item):
         if notebook.timed_out and not before and notebook.kernel.is_alive():
             notebook.kernel.stop()  # the cells below would meet a state that no reader meets
     if notebook.timed_out and not before:
-        pytest.fail(f"The cell ran longer than {limit:g} s and swallowed the interrupt:\n{item.cell.source}", False)
+        pytest.fail(
+            f"The cell ran longer than {limit:g} s and swallowed the interrupt:\n{item.cell.source}", False
+        )
     return result
 
 
 def _guard(kernel, deadline):
     """Make each wait for a message of `kernel` end within a second of the kernel's death, and by `deadline`.
 
-    nbval alone waits for a dead kernel until the cell's time is over, and for one that keeps printing for ever.
+    nbval alone waits for a dead kernel until the cell's time is over, and for one that keeps printing for
+    ever.
     """
     plain = type(kernel).get_message
 
@@ -56,7 +62,9 @@ def _guard(kernel, deadline):
             alive = kernel.is_alive()
             if time.monotonic() > deadline:
                 kernel.stop()
-                raise RuntimeError("the cell neither ended in time nor obeyed the interrupt; its kernel was stopped.")
+                raise RuntimeError(
+                    "the cell neither ended in time nor obeyed the interrupt; its kernel was stopped."
+                )
             try:
                 return plain(kernel, stream, timeout=min(1.0, max(0.01, give_up - time.monotonic())))
             except Empty:

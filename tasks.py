@@ -2,16 +2,19 @@
 """Every chore of the course, with nothing but Python's standard library: `python tasks.py WORD`.
 
 lab              make .venv if needed, then open JupyterLab on lesson 00
-test [ARGS]      make .venv if needed, then run every test and every notebook (profile quick)
+test [ARGS]      make .venv if needed, then run every test and every notebook (profile quick);
+                 --all: with what ordinary runs do by turns, once a week; ARGS go to pytest
 doctor           pass, or one remedy, for each thing that goes wrong on students' machines
 lessons [NN …]   build and execute the notebooks of the named lessons, or of those that are stale
 stale            list the notebooks that must be rebuilt, and why
 full NN          make the shipped runs of a lesson again (long; writes data/runs)
-bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md; `bench lessons` or
-                 `bench speed [--only PART …]` does one of the two
+new NN slug      begin a lesson: source, checks, wrong answers, semantic test, run sheet from templates
+arena [NN …]     time the models that entered the arena, all in one go on this machine
+bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md;
+                 `bench lessons` or `bench speed [--only PART …]` does one of the two
 setup            only make .venv
 bundle DIR       gather the course and all its packages in DIR, for a room without a network
-test-bundle [DIR]  install from a bundle with no index and run a lesson (long: it gathers one first, or tries DIR)
+test-bundle [DIR]  install from a bundle with no index and run a lesson (it gathers one first, or tries DIR)
 test-colab [NN …]  execute the notebooks with Colab's versions, as Colab does (long; makes .venv-colab)
 """
 
@@ -26,6 +29,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 WHEELS = ROOT / "wheels"  # in a folder made by `tasks.py bundle`: install from it, and ask no index
 STAMP = VENV / "installed.sha256"
+OWNER = "owner.txt"  # in .venv: the checkout whose course is installed there
 NEEDED_PYTHON = (3, 11)
 NEEDED_GB = 9  # the install takes about 6 GB on Linux with CUDA libraries, and pip unpacks beside it
 
@@ -48,7 +52,8 @@ def fingerprint() -> str:
 
 
 def base_python() -> str:
-    """Return the interpreter to build .venv with: never the one inside a .venv that is about to be replaced."""
+    """Return the interpreter to build .venv with: never the one inside a .venv that is about to be
+    replaced."""
     return getattr(sys, "_base_executable", None) or sys.executable
 
 
@@ -59,7 +64,9 @@ def explain_failed_install(log: str) -> str:
         return f"the disk is full; free about {NEEDED_GB} GB and run the same command again."
     signs = ("name resolution", "getaddrinfo", "connection", "timed out", "network is unreachable", "proxy")
     if any(sign in text for sign in signs):
-        return "the package index cannot be reached; check the network or proxy and run the same command again."
+        return (
+            "the package index cannot be reached; check the network or proxy and run the same command again."
+        )
     return f"pip failed; its last lines:\n{log[-2000:]}"
 
 
@@ -67,7 +74,10 @@ def install() -> None:
     """Create .venv and install the course into it; afterwards .venv carries a stamp of what was installed."""
     free = shutil.disk_usage(ROOT).free / 2**30
     if free < NEEDED_GB and not venv_python().exists():
-        fail(f"{free:.1f} GB are free here and the install needs about {NEEDED_GB}; free some space and try again.")
+        fail(
+            f"{free:.1f} GB are free here and the install needs about {NEEDED_GB}; "
+            "free some space and try again."
+        )
     print("Setting up .venv (once; a few minutes, about 6 GB on Linux) …", flush=True)
     if not venv_python().exists():
         made = subprocess.run([base_python(), "-m", "venv", str(VENV)], capture_output=True, text=True)
@@ -83,11 +93,22 @@ def install() -> None:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         fail(explain_failed_install(done.stdout))
+    (VENV / OWNER).write_text(str(ROOT))
     STAMP.write_text(fingerprint())
 
 
+def refuse_foreign_environment() -> None:
+    """End if .venv is a link to another checkout's: installing into it would point that course at this
+    one."""
+    owner = (VENV / OWNER).read_text().strip() if VENV.is_symlink() and (VENV / OWNER).exists() else str(ROOT)
+    if owner != str(ROOT):
+        fail(f"this .venv belongs to {owner}; remove the link .venv here, and run the same command again.")
+
+
 def ensure_environment() -> str:
-    """Make .venv if it is missing or out of date; return its interpreter. Does nothing slow when nothing changed."""
+    """Make .venv if it is missing or out of date; return its interpreter. Does nothing slow when nothing
+    changed."""
+    refuse_foreign_environment()
     if sys.version_info < NEEDED_PYTHON:
         have, need = (".".join(map(str, v)) for v in (sys.version_info[:2], NEEDED_PYTHON))
         fail(f"this is Python {have}; the course needs {need} or newer: run it as `python{need} tasks.py …`.")
@@ -98,12 +119,16 @@ def ensure_environment() -> str:
 
 
 def run(command: list, **variables: str) -> int:
-    """Run a command at the root of the repository with extra environment variables; return its exit status."""
-    return subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **variables}).returncode
+    """Run a command at the root of the repository with extra environment variables; return its exit
+    status."""
+    return subprocess.run(
+        [str(part) for part in command], cwd=ROOT, env={**os.environ, **variables}
+    ).returncode
 
 
 def quiet_lab() -> None:
-    """Answer JupyterLab's question about its newsletter for .venv: a class need not click it away sixty times."""
+    """Answer JupyterLab's question about its newsletter for .venv: a class need not click it away sixty
+    times."""
     settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     if not settings.exists():
         settings.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +146,9 @@ def lab(arguments: list) -> int:
     ]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
         options.append("--no-browser")
     try:
         return run([python, "-m", "jupyterlab", *options, *arguments])
@@ -130,14 +157,27 @@ def lab(arguments: list) -> int:
 
 
 def test(arguments: list) -> int:
-    """Run ruff, the tests and every notebook in the quick profile, on two workers."""
+    """Run ruff, the tests and every notebook in the quick profile, on two workers.
+
+    `--all` leaves out nothing of what ordinary runs do by turns (weekly; half an hour). `--record` notes how
+    long each file took, by which later runs order them.
+    """
     python = ensure_environment()
-    if run([python, "-m", "ruff", "check", "."]):
+    if run([python, "-m", "ruff", "check", "."]) or run(
+        [python, "-m", "ruff", "format", "--check", "--quiet", "."]
+    ):
         return 1
+    variables = {
+        f"COURSE_TEST_{word[2:].upper()}": "1" for word in ("--all", "--record") if word in arguments
+    }
+    arguments = [word for word in arguments if word not in ("--all", "--record")]
     paths = [] if any(not a.startswith("-") for a in arguments) else ["tests", "notebooks"]
-    command = [python, "-m", "pytest", "-rs", "-n", "2", "--dist", "loadfile", *paths, *arguments]
+    workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    command = [python, "-m", "pytest", "-rs", *workers, *paths, *arguments]
     # One thread a worker: two workers with two threads each would only get in each other's way.
-    return run(command, COURSE_PROFILE="quick", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        variables[name] = "1"
+    return run(command, COURSE_PROFILE="quick", **variables)
 
 
 def doctor(arguments: list) -> int:
@@ -158,15 +198,27 @@ def stale(arguments: list) -> int:
 
 def full(arguments: list) -> int:
     """Run one lesson in the full profile, which writes its shipped runs."""
-    sources = [p for a in arguments[:1] for p in sorted((ROOT / "lessons").glob(f"{a}*.py"))]
+    every = sorted((ROOT / "lessons").glob("*.py"))
+    sources = [path for path in every if arguments and arguments[0] in (path.stem, path.stem.split("_")[0])]
     if len(sources) != 1:
-        names = ", ".join(p.stem for p in sorted((ROOT / "lessons").glob("*.py")))
+        names = ", ".join(path.stem for path in every)
         fail(f"say which lesson, for example `python tasks.py full 00`; there are: {names}")
     return run([ensure_environment(), sources[0], *arguments[1:]], COURSE_PROFILE="full")
 
 
+def new(arguments: list) -> int:
+    """Begin a lesson from templates."""
+    return run([ensure_environment(), "tools/new_lesson.py", *arguments])
+
+
+def arena(arguments: list) -> int:
+    """Time the models that entered the arena."""
+    return run([ensure_environment(), "tools/arena.py", *arguments])
+
+
 def bench(arguments: list) -> int:
-    """Measure what the README's table reports, then what docs/speed.md does; a first word names one of them."""
+    """Measure what the README's table reports, then what docs/speed.md does; a first word names one of
+    them."""
     python, (word, *rest) = ensure_environment(), arguments or ["both"]
     commands = {"lessons": [python, "tests/bench/lessons.py"], "speed": [python, "-m", "tests.bench.speed"]}
     if word not in (*commands, "both"):
@@ -196,7 +248,7 @@ def test_colab(arguments: list) -> int:
     return run([base_python(), "tools/colab.py", *arguments])
 
 
-WORDS = (lab, test, doctor, lessons, stale, full, bench, setup, bundle, test_bundle, test_colab)
+WORDS = (lab, test, doctor, lessons, stale, full, new, arena, bench, setup, bundle, test_bundle, test_colab)
 COMMANDS = {f.__name__.replace("_", "-"): f for f in WORDS}
 
 

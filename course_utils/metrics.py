@@ -1,10 +1,13 @@
-"""How good are samples? Distances in the features of the shipped digit classifier, always beside their real-data floor.
+"""How good are samples? Distances in the features of the shipped digit classifier, always beside their
+real-data floor.
 
-Images are uint8 (N, 1, 28, 28) or (N, 28, 28) (`cu.to_uint8` makes them). Features are float64 (N, 128). Nothing here
-is compared across different n: a Fréchet distance is biased upward by an amount that depends on n.
+Images are uint8 (N, 1, 28, 28) or (N, 28, 28) (`cu.to_uint8` makes them). Features are float64 (N, 128).
+Nothing here is compared across different n: a Fréchet distance is biased upward by an amount that depends on
+n.
 """
 
 import math
+import zipfile
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -12,26 +15,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils import runtime
+from course_utils.system import folders, machine
 
 HALVINGS = 20
 
 
 @cache
 def classifier():
-    """Return the shipped metric classifier, in evaluation mode on the device. Raises if its run is missing."""
+    """Return the shipped metric classifier, in evaluation mode on the device. Raises if its run is
+    missing."""
     from course_utils import nets, runs
 
     model = nets.DigitClassifier()
     runs.restore("classifier", model)
-    return model.eval().to(runtime.device())
+    return model.eval().to(machine.device())
 
 
 @torch.no_grad()
 def features(images: Tensor, batch_size: int = 1000) -> Tensor:
     """Return the classifier's last hidden layer for uint8 images: float64 (N, 128) on the CPU.
 
-    Raises TypeError for images that are not uint8 (call `cu.to_uint8` first) and ValueError for another shape.
+    Raises TypeError for images that are not uint8 (call `cu.to_uint8` first) and ValueError for another
+    shape.
     """
     images = torch.as_tensor(images)
     if images.dtype != torch.uint8:
@@ -39,13 +44,16 @@ def features(images: Tensor, batch_size: int = 1000) -> Tensor:
     if images.shape[-2:] != (28, 28) or images.dim() not in (3, 4):
         raise ValueError(f"Expected images (N, 28, 28) or (N, 1, 28, 28), got {tuple(images.shape)}.")
     images = images.reshape(-1, 1, 28, 28)
-    model, where = classifier(), runtime.device()
-    parts = [model.features(part.to(where).float() / 255) for part in images.split(batch_size)]
+    model = classifier()
+    where = machine.device()
+    white = torch.full((), 255.0, device=where)  # a divisor on the device: exact on CUDA, too
+    parts = [model.features(part.to(where).float() / white) for part in images.split(batch_size)]
     return torch.cat(parts).cpu().double()
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean (D,) and covariance (D, D), both float64, of features (N, D). Raises ValueError for N < 2."""
+    """Return mean (D,) and covariance (D, D), both float64, of features (N, D). Raises ValueError for N <
+    2."""
     if len(x) < 2:
         raise ValueError(f"A covariance needs at least two samples, got {len(x)}.")
     x = torch.as_tensor(x).double()
@@ -55,8 +63,8 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 def gaussian_frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
     """Return the squared Fréchet (2-Wasserstein) distance of two Gaussians, means (D,), covariances (D, D).
 
-    ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½) (Dowson and Landau, 1982). The symmetric form needs only
-    eigenvalues of symmetric matrices, so singular covariances (fewer samples than features) do no harm.
+    ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½) (Dowson and Landau, 1982). The symmetric form needs
+    only eigenvalues of symmetric matrices, so singular covariances (fewer samples than features) do no harm.
     """
     values, vectors = torch.linalg.eigh(cov_a.double())
     root_a = vectors * values.clamp_min(0).sqrt() @ vectors.T
@@ -80,15 +88,52 @@ def _halves(n_total: int, seed: int):
 
 @cache
 def test_features() -> Tensor:
-    """Return the features of the 10,000 MNIST test images, float64 (10000, 128)."""
+    """Return the features of the 10,000 MNIST test images, float64 (10000, 128).
+
+    They ship beside the classifier (rounded to float16, which moves a distance by less than its fourth digit)
+    and are computed afresh where the classifier is not the one they belong to.
+    """
+    shipped = _shipped_test_features()
+    if shipped is not None:
+        return shipped
     from course_utils import data
 
     return features(data.mnist().test.x)
 
 
+def _shipped_test_features() -> Tensor | None:
+    """The shipped features of the test images, or None if they belong to other weights or cannot be read."""
+    path = folders.data_dir() / "judge" / "test_features.npz"
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            if str(kept["weights"]) != judge_checksum():
+                return None
+            return torch.from_numpy(kept["features"]).double()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def judge_checksum() -> str:
+    """Return the SHA-256 of the classifier's weights, as its card has it."""
+    from course_utils import runs
+
+    return runs.load("classifier").card["files"]["weights.safetensors"]
+
+
+def save_test_features() -> None:
+    """Write data/judge/test_features.npz anew; whoever trains another classifier calls it."""
+    from course_utils import data
+
+    path = folders.data_dir() / "judge" / "test_features.npz"
+    path.parent.mkdir(exist_ok=True)
+    values = features(data.mnist().test.x).to(torch.float16).numpy()
+    np.savez_compressed(path, features=values, weights=np.array(judge_checksum()))
+
+
 @dataclass(frozen=True)
 class Quality:
-    """A Fréchet distance with what it takes to read it: n, the real-vs-real floor at this n, and their relation."""
+    """A Fréchet distance with what it takes to read it: n, the real-vs-real floor at this n, and their
+    relation."""
 
     n: int
     distance: float
@@ -103,13 +148,14 @@ class Quality:
 
     @property
     def ratio(self) -> float:
-        """Distance over floor. Real training digits have 1.3 to 1.4 and validation digits 2.2 to 2.7: not 1 either."""
+        """Distance over floor. Real training digits have 1.3 to 1.4 and validation digits 2.2 to 2.7: not 1
+        either."""
         return self.distance / self.floor
 
     def __str__(self) -> str:
         return (
-            f"Fréchet distance {self.distance:.2f} ± {self.distance_std:.2f} (n = {self.n}; real against real "
-            f"{self.floor:.2f} ± {self.floor_std:.2f}; ratio {self.ratio:.1f})"
+            f"Fréchet distance {self.distance:.2f} ± {self.distance_std:.2f} (n = {self.n}; "
+            f"real against real {self.floor:.2f} ± {self.floor_std:.2f}; ratio {self.ratio:.1f})"
         )
 
     def figures(self) -> dict[str, float]:
@@ -119,9 +165,11 @@ class Quality:
 
 @cache
 def floor(n: int, seed: int = 0) -> tuple[float, float]:
-    """Return mean and standard deviation of the distance of n real test digits from the other half of the test set.
+    """Return mean and standard deviation of the distance of n real test digits from the other half of the
+    test set.
 
-    20 random halvings; it falls with n, which is why distances are compared at equal n only. n is at most 5,000.
+    20 random halvings; it falls with n, which is why distances are compared at equal n only. n is at most
+    5,000.
     """
     real = test_features()
     if not 2 <= n <= len(real) // 2:
@@ -133,15 +181,17 @@ def floor(n: int, seed: int = 0) -> tuple[float, float]:
 def quality(samples: Tensor, n: int | None = None, seed: int = 0) -> Quality:
     """Measure uint8 samples (N, 1, 28, 28): n of them against 20 random halves of the MNIST test set.
 
-    `n` defaults to min(N, 5000). With N > n each halving draws another subset of the samples, without replacement.
-    Raises ValueError if there are fewer than `n` samples.
+    `n` defaults to min(N, 5000). With N > n each halving draws another subset of the samples, without
+    replacement. Raises ValueError if there are fewer than `n` samples.
     """
     n = min(len(samples), 5000) if n is None else n
     if len(samples) < n:
         raise ValueError(f"Asked for n = {n} but there are only {len(samples)} samples.")
     fake, real = features(samples), test_features()
     generator = torch.Generator().manual_seed(seed)
-    picks = [torch.randperm(len(fake), generator=generator)[:n] for _ in range(HALVINGS if len(fake) > n else 1)]
+    picks = [
+        torch.randperm(len(fake), generator=generator)[:n] for _ in range(HALVINGS if len(fake) > n else 1)
+    ]
     fakes = [moments(fake[p]) for p in picks]
     values = [
         gaussian_frechet(*fakes[i % len(fakes)], *moments(real[half]))
@@ -153,7 +203,8 @@ def quality(samples: Tensor, n: int | None = None, seed: int = 0) -> Quality:
 def kid(a: Tensor, b: Tensor) -> float:
     """Return the kernel distance of features (N, D), (M, D): unbiased MMD² with the kernel (x·y / D + 1)³.
 
-    Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al., 2018).
+    Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al.,
+    2018).
     """
     a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
 
@@ -180,7 +231,9 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]
     """
     real, fake = torch.as_tensor(real).double(), torch.as_tensor(fake).double()
     if min(len(real), len(fake)) <= k:
-        raise ValueError(f"k = {k} neighbours need more than {k} points, got {len(real)} real and {len(fake)} fake.")
+        raise ValueError(
+            f"k = {k} neighbours need more than {k} points, got {len(real)} real and {len(fake)} fake."
+        )
     real_radii, fake_radii, distance = _radii(real, k), _radii(fake, k), torch.cdist(real, fake)  # (N, M)
     inside = distance < real_radii[:, None]
     return {
@@ -200,12 +253,14 @@ def importance_bound(log_weights: Tensor) -> Tensor:
 
 
 def bits_per_dimension(nats: float, dimensions: int, levels: int = 256) -> float:
-    """Return bits per dimension from −log p(x) in nats, for x dequantised from `levels` greys and scaled to [0, 1]."""
+    """Return bits per dimension from −log p(x) in nats, for x dequantised from `levels` greys and scaled to
+    [0, 1]."""
     return nats / (dimensions * math.log(2)) + math.log2(levels)
 
 
 def psnr(x: Tensor, reference: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio in dB of each image (B, …) in [0, 1]: −10 log₁₀ of its squared error."""
+    """Return the peak signal-to-noise ratio in dB of each image (B, …) in [0, 1]: −10 log₁₀ of its squared
+    error."""
     return -10 * (x - reference).square().flatten(1).mean(1).clamp_min(1e-12).log10()
 
 

@@ -1,8 +1,8 @@
 """On a graphics card (CUDA) or an Apple GPU (MPS): first trainings of the lessons, precision, memory, resume.
 
-The tests marked `gpu` are skipped, with the reason, where there is no such device. What can be tested without one
-stands at the end: how the precision is chosen, and that a state from a card is read without one. That a training
-moves between precisions is in tests/test_faults_training.py.
+The tests marked `gpu` are skipped, with the reason, where there is no such device. What can be tested without
+one stands at the end: how the precision is chosen, and that a state from a card is read without one. That a
+training moves between precisions is in tests/test_faults_training.py.
 """
 
 import io
@@ -14,22 +14,23 @@ import torch
 from torch import nn
 
 import course_utils as cu
-from course_utils import checkpoint, feed, randomness, runtime, session
-from course_utils.train import OutOfMemory
-from tests.training import mlp, noisy_loss, points, same, watched_steps
+from course_utils.system import folders, machine, randomness
+from course_utils.train import feed, resume, session
+from course_utils.train.interrupts import OutOfMemory
+from tests.train.training import mlp, noisy_loss, points, same, watched_steps
 
-DEVICE = runtime.device()
+DEVICE = machine.device()
 CPU = torch.device("cpu")
 GPU = [pytest.mark.gpu, pytest.mark.skipif(DEVICE.type == "cpu", reason="no CUDA and no MPS on this machine")]
 CUDA = [pytest.mark.gpu, pytest.mark.skipif(DEVICE.type != "cuda", reason="no CUDA on this machine")]
-SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((runtime.ROOT / "lessons").glob("*.py"))}
+SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((folders.ROOT / "lessons").glob("*.py"))}
 LESSONS = [path for path, source in SOURCES.items() if "cu.fit(" in source or "cu.loop(" in source]
 
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch, tmp_path):
     """Own runs go to a folder of the test."""
-    monkeypatch.setattr(runtime, "runs_dir", lambda: tmp_path)
+    monkeypatch.setattr(folders, "runs_dir", lambda: tmp_path)
     yield tmp_path
     randomness._accelerator.cache_clear()
 
@@ -82,12 +83,13 @@ class Strict:
 @marked(GPU)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_the_first_training_of_a_lesson_runs_on_the_device_without_waiting_for_it(lesson, monkeypatch):
-    """Each lesson's first training call runs on the device; the host never waits for it between log points."""
+    """Each lesson's first training call runs on the device; the host never waits for it between log
+    points."""
     strict = Strict()
     on, off = (strict.on, strict.off) if DEVICE.type == "cuda" else (lambda: None, lambda: None)
     with watched_steps(on, off):
         trained, history = first_training(lesson, monkeypatch)
-    assert trained.device.type == DEVICE.type and history.steps[-1] >= 1 and history.stopped is None
+    assert trained.feed.device.type == DEVICE.type and history.steps[-1] >= 1 and history.stopped is None
     weights = [weight for module in trained.modules for weight in module.parameters()]
     assert all(weight.device.type == DEVICE.type and weight.isfinite().all() for weight in weights)
 
@@ -119,7 +121,8 @@ def test_the_arithmetic_is_what_the_hardware_has():
 
 @marked(CUDA)
 def test_memory_is_freed_after_it_ran_out(monkeypatch):
-    """After a provoked out-of-memory error the memory of the call is free again, and the next training runs."""
+    """After a provoked out-of-memory error the memory of the call is free again, and the next training
+    runs."""
     monkeypatch.setenv("COURSE_PROFILE", "live")
     model = cu.prepare(nn.Linear(2, 2))
     before = torch.cuda.memory_allocated()
@@ -137,12 +140,14 @@ def test_memory_is_freed_after_it_ran_out(monkeypatch):
 
 def on_device(device, monkeypatch):
     """From now on the course uses this device."""
-    monkeypatch.setattr(runtime, "device", lambda: device)
+    monkeypatch.setattr(machine, "device", lambda: device)
     randomness._accelerator.cache_clear()
 
 
 @marked(GPU)
-@pytest.mark.parametrize("way", [(CPU, DEVICE), (DEVICE, CPU), (DEVICE, DEVICE)], ids=["to it", "from it", "on it"])
+@pytest.mark.parametrize(
+    "way", [(CPU, DEVICE), (DEVICE, CPU), (DEVICE, DEVICE)], ids=["to it", "from it", "on it"]
+)
 def test_a_training_is_resumed_across_devices(way, monkeypatch, capsys):
     """A training begun on the CPU is resumed on the device and the other way round, from the same weights."""
     monkeypatch.setenv("COURSE_PROFILE", "live")
@@ -162,12 +167,13 @@ def test_emulated_bfloat16_is_not_taken_for_the_real_one(hardware, half, monkeyp
     """A T4 says that it supports bfloat16 unless one asks without emulation."""
     asked = lambda including_emulation=True: hardware or including_emulation  # noqa: E731
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", asked)
-    assert runtime.autocast_dtype(torch.device("cuda", 0)) is half
-    assert runtime.autocast_dtype(CPU) is None and runtime.autocast_dtype(torch.device("mps")) is None
+    assert machine.autocast_dtype(torch.device("cuda", 0)) is half
+    assert machine.autocast_dtype(CPU) is None and machine.autocast_dtype(torch.device("mps")) is None
 
 
 def test_a_state_that_was_saved_on_a_graphics_card_is_read_without_one(monkeypatch):
-    """Every tensor of the file says that it lay on cuda:0, and the state of that device's generator is in it."""
+    """Every tensor of the file says that it lay on cuda:0, and the state of that device's generator is in
+    it."""
     monkeypatch.setenv("COURSE_PROFILE", "live")
     reference = mlp()
     on_device(CPU, monkeypatch)
@@ -176,7 +182,7 @@ def test_a_state_that_was_saved_on_a_graphics_card_is_read_without_one(monkeypat
         patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
         patch.setattr(randomness, "_device_state", lambda: torch.zeros(16, dtype=torch.uint8))
         cu.fit(mlp(), noisy_loss, points(), steps=4, name="mine")
-    content = checkpoint.resume_path("mine").read_bytes()
+    content = resume.resume_path("mine").read_bytes()
     if not torch.cuda.is_available():
         with pytest.raises(RuntimeError, match="CUDA"):
             torch.load(io.BytesIO(content), weights_only=True)  # the file does claim to come from a card
@@ -199,10 +205,10 @@ def test_watching_the_steps_reaches_every_step_and_nothing_else(monkeypatch):
 def test_the_first_training_of_a_lesson_is_found(monkeypatch, tmp_path):
     lesson = tmp_path / "lesson.py"
     lesson.write_text(
-        "import course_utils as cu\nfrom tests.training import *\n"
+        "import course_utils as cu\nfrom tests.train.training import *\n"
         "cu.fit(mlp(), noisy_loss, points(), steps=3)\nraise RuntimeError('too far')\n"
     )
-    monkeypatch.setattr(sys, "path", [str(runtime.ROOT), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(folders.ROOT), *sys.path])
     trained, history = first_training(lesson, monkeypatch)
-    assert history.steps[-1] == 3 and trained.device == runtime.device()
+    assert history.steps[-1] == 3 and trained.feed.device == machine.device()
     assert [path.stem[:2] for path in LESSONS][:2] == ["00", "01"]

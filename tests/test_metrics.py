@@ -1,12 +1,14 @@
 """The ruler: closed forms, agreement with trusted implementations, and the floor."""
 
 import math
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 
-from course_utils import data, metrics, runs, runtime
+from course_utils import data, metrics, runs
+from course_utils.system import machine
 
 
 def spd(d, seed):
@@ -56,7 +58,9 @@ def test_frechet_agrees_with_torchmetrics():
 
     digits = data.mnist().test
     real, fake = digits.x[:600], (digits.x[600:1200] // 2)
-    other = fid.FrechetInceptionDistance(feature=Pixels(), input_img_size=(3, 28, 28)).set_dtype(torch.float64)
+    other = fid.FrechetInceptionDistance(feature=Pixels(), input_img_size=(3, 28, 28)).set_dtype(
+        torch.float64
+    )
     for images, is_real in ((real, True), (fake, False)):
         other.update(images.repeat(1, 3, 1, 1), real=is_real)
     ours = metrics.frechet(Pixels()(real), Pixels()(fake))
@@ -115,7 +119,8 @@ RULER = "ca7c793488690dedbec7b4f8cd331a91c17671438e70b8a83ee9f15359e190d9"
 
 
 def test_the_ruler_is_the_one_that_every_published_figure_was_measured_with():
-    """If this fails, every Fréchet distance on every card must be measured again: that is why it is pinned."""
+    """If this fails, every Fréchet distance on every card must be measured again: that is why it is
+    pinned."""
     assert runs.load("classifier").card["files"]["weights.safetensors"] == RULER
 
 
@@ -123,7 +128,7 @@ def test_the_classifier_classifies_as_its_card_says():
     digits, model = data.mnist(), metrics.classifier()
     with torch.no_grad():
         part = digits.val[:2000]
-        right = (model(part.float().to(runtime.device())).argmax(1).cpu() == part.y).double().mean().item()
+        right = (model(part.float().to(machine.device())).argmax(1).cpu() == part.y).double().mean().item()
     card = runs.load("classifier").figure("validation accuracy")
     assert card >= 0.992
     assert abs(right - card) < 4 * math.sqrt(card * (1 - card) / 2000)
@@ -155,3 +160,31 @@ def test_the_floor_falls_with_n_and_noise_is_far_above_it(few_real):
         metrics.floor(5000)
     with pytest.raises(ValueError, match="only 600 samples"):
         metrics.quality(data.mnist().val.x[:600], n=700)
+
+
+def test_the_shipped_features_of_the_test_images_are_the_judges(monkeypatch):
+    shipped = metrics._shipped_test_features()
+    assert shipped.shape == (10_000, 128) and shipped.dtype == torch.float64
+    few = slice(4_000, 4_200)
+    fresh = metrics.features(data.mnist().test.x[few])
+    assert torch.allclose(shipped[few], fresh, rtol=2**-10, atol=1e-4), "as near as float16 allows"
+    rounded = metrics.frechet(shipped[few], fresh)
+    assert rounded < 1e-4
+
+
+@pytest.mark.fault(
+    fault="The shipped features of the test images are missing, damaged, or another classifier's",
+    sees="nothing; the first distance takes seconds longer",
+    kept="the same figures, from features computed afresh",
+)
+def test_features_that_do_not_belong_to_the_judge_are_computed_afresh(monkeypatch, tmp_path):
+    monkeypatch.setattr(metrics, "judge_checksum", lambda: "of another classifier")
+    assert metrics._shipped_test_features() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(metrics.folders, "data_dir", lambda: tmp_path)
+    assert metrics._shipped_test_features() is None
+    (tmp_path / "judge").mkdir()
+    (tmp_path / "judge" / "test_features.npz").write_bytes(b"PK\x03\x04 damaged")
+    with pytest.raises(zipfile.BadZipFile):
+        np.load(tmp_path / "judge" / "test_features.npz")
+    assert metrics._shipped_test_features() is None

@@ -1,10 +1,11 @@
-"""Gather the course and every package it needs in one folder, for a room without a network; and try that folder.
+"""Gather the course and every package it needs in one folder, for a room without a network; and try that
+folder.
 
-python tasks.py bundle DIR            the course at its last commit, DIR/wheels, DIR/INSTALL.txt
-python tasks.py test-bundle [DIR]     install from a bundle (default: a new one) with no index, then run one lesson
+python tasks.py bundle DIR            the course at its last commit, DIR/wheels, DIR/INSTALL.txt python
+tasks.py test-bundle [DIR]     install from a bundle (default: a new one) with no index, then run one lesson
 
-Standard library only; pip does the work. The wheels fit the system and the Python version of the machine that gathers
-them: the same command on another kind of machine adds its wheels to the same folder.
+Standard library only; pip does the work. The wheels fit the system and the Python version of the machine that
+gathers them: the same command on another kind of machine adds its wheels to the same folder.
 """
 
 import argparse
@@ -37,7 +38,8 @@ To add the wheels for another system or Python, run `python tasks.py bundle DIR`
 
 
 def requirements(root: Path = ROOT) -> list[str]:
-    """Return what must be gathered: the dependencies, those of the extra `dev`, and what builds the package."""
+    """Return what must be gathered: the dependencies, those of the extra `dev`, and what builds the
+    package."""
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
     extra = project.get("optional-dependencies", {}).get("dev", [])
@@ -45,13 +47,19 @@ def requirements(root: Path = ROOT) -> list[str]:
 
 
 def copy_course(folder: Path, root: Path = ROOT) -> None:
-    """Write the files of the last commit of `root` into `folder`. Ends with one line where that is not possible."""
+    """Write the files of the last commit of `root` into `folder`. Ends with one line where that is not
+    possible."""
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True)
     if changed.returncode:
         sys.exit("bundle: this is no git checkout, so nothing says which files belong to the course.")
     if changed.stdout:
-        print(f"Note: {len(changed.stdout.splitlines())} changes that are not committed are left out.", flush=True)
-    archive = subprocess.run(["git", "archive", "--format=tar", "HEAD"], cwd=root, check=True, capture_output=True)
+        print(
+            f"Note: {len(changed.stdout.splitlines())} changes that are not committed are left out.",
+            flush=True,
+        )
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", "HEAD"], cwd=root, check=True, capture_output=True
+    )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
 
@@ -66,7 +74,15 @@ def gather(folder: Path, root: Path = ROOT) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     copy_course(folder, root)
     # The versions last verified, whatever appeared since; wheels only, as a room may have no compiler.
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--prefer-binary"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--prefer-binary",
+    ]
     print("Gathering packages (about 3 GB with CUDA libraries) …", flush=True)
     command = [*pip, "-c", str(root / "constraints.txt"), "-d", str(folder / "wheels"), *requirements(root)]
     if subprocess.run(command).returncode:
@@ -79,10 +95,21 @@ def gather(folder: Path, root: Path = ROOT) -> int:
 
 
 def offline() -> dict[str, str]:
-    """Return this process's environment with every way of pip to an index, to a cache or to other wheels cut off."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV"))}
+    """Return this process's environment with every way of pip to an index, to a cache or to other wheels cut
+    off."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV"))
+    }
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), NOWHERE)
-    return {**kept, **proxies, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", "COURSE_PROFILE": "quick"}
+    return {
+        **kept,
+        **proxies,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_CACHE_DIR": "1",
+        "COURSE_PROFILE": "quick",
+    }
 
 
 def install_from(folder: Path) -> int:

@@ -2,10 +2,11 @@
 
 python tasks.py test-colab [NN …]
 
-The environment .venv-colab holds the lower bounds of pyproject.toml on Python 3.11 (tests/colab/requirements.txt). Each
-notebook starts alone in an empty folder, with a stand-in for google.colab and without course_utils; git takes a local
-repository, made from the working tree, for the course's address. Every way to an installer is barred and logged, and
-site-packages must come out of it as it went in. Standard library only.
+The environment .venv-colab holds the lower bounds of pyproject.toml on Python 3.11
+(tests/colab/requirements.txt). Each notebook starts alone in an empty folder, with a stand-in for
+google.colab and without course_utils; git takes a local repository, made from the working tree, for the
+course's address. Every way to an installer is barred and logged, and site-packages must come out of it as it
+went in. Standard library only.
 """
 
 import hashlib
@@ -74,8 +75,21 @@ def publish(folder: Path, root: Path = ROOT) -> dict[str, str]:
         if (root / name).is_file():  # a file that was deleted but not committed is still listed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, folder / name)
-    git = ["git", "-c", "user.name=release", "-c", "user.email=release@example.org", "-c", "core.autocrlf=false"]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--no-verify", "-m", version], ["tag", version]):
+    git = [
+        "git",
+        "-c",
+        "user.name=release",
+        "-c",
+        "user.email=release@example.org",
+        "-c",
+        "core.autocrlf=false",
+    ]
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["commit", "-q", "--no-verify", "-m", version],
+        ["tag", version],
+    ):
         subprocess.run([*git, *words], cwd=folder, check=True)
     return {
         "GIT_CONFIG_COUNT": "1",
@@ -112,7 +126,9 @@ def called_installers(folder: Path) -> list[str]:
 def installed(folder: Path) -> dict[str, tuple]:
     """Return {file: (size, time of change)} of all below `folder` but Python's caches."""
     files = (path for path in folder.rglob("*") if "__pycache__" not in path.parts and path.is_file())
-    return {path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns) for path in files
+    }
 
 
 def changes(before: dict, after: dict) -> list[str]:
@@ -124,7 +140,8 @@ def changes(before: dict, after: dict) -> list[str]:
 
 
 def execute(python: str, notebook: Path, session: Path, variables: dict[str, str]) -> list[str]:
-    """Run `notebook` with `python` in an empty folder below `session`; return what is wrong, after pytest's own words.
+    """Run `notebook` with `python` in an empty folder below `session`; return what is wrong, after pytest's
+    own words.
 
     The folder above holds the course's conftest.py (its hooks around nbval), but no course_utils.
     """
@@ -135,7 +152,13 @@ def execute(python: str, notebook: Path, session: Path, variables: dict[str, str
     probe = "import importlib.util as u, sys; sys.exit(u.find_spec('course_utils') is not None)"
     if subprocess.run([python, "-c", probe], cwd=content, env=variables).returncode:
         return ["course_utils can be imported without the set-up cell, so this would prove nothing"]
-    nbval = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}", "-o", "xfail_strict=true"]
+    nbval = [
+        "--nbval-lax",
+        "--nbval-current-env",
+        f"--nbval-cell-timeout={CELL_SECONDS}",
+        "-o",
+        "xfail_strict=true",
+    ]
     where = ["--rootdir", session, "--confcutdir", session, "-p", "no:cacheprovider", "--timeout", "600"]
     command = [python, "-m", "pytest", "-q", *nbval, *where, notebook.name]
     try:
@@ -158,9 +181,22 @@ def main(names: list[str]) -> int:
     before, problems = installed(VENV), {}
     with tempfile.TemporaryDirectory(prefix="course-colab-") as scratch:
         scratch = Path(scratch)
-        places = {name: str(scratch / "home") for name in ("HOME", "USERPROFILE", "IPYTHONDIR", "JUPYTER_CONFIG_DIR")}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER", "PIP"))}
-        variables = {**kept, **places, "COURSE_PROFILE": "quick", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
+        places = {
+            name: str(scratch / "home")
+            for name in ("HOME", "USERPROFILE", "IPYTHONDIR", "JUPYTER_CONFIG_DIR")
+        }
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "JUPYTER", "PIP"))
+        }
+        variables = {
+            **kept,
+            **places,
+            "COURSE_PROFILE": "quick",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUTF8": "1",
+        }
         variables |= publish(scratch / "upstream") | stand_in(scratch / "stand_in")
         (scratch / "session").mkdir()
         for path in chosen:

@@ -14,7 +14,16 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "ipywidgets", "jupyterlab", "sklearn", "safetensors")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "matplotlib",
+    "ipywidgets",
+    "jupyterlab",
+    "sklearn",
+    "safetensors",
+)
 
 
 class Remedy(Exception):
@@ -57,7 +66,9 @@ def folder() -> str:
         raise Remedy(f"{ROOT} cannot be written to: copy the course into a folder of your own") from None
     synced = [word for word in ("OneDrive", "Dropbox", "iCloud") if word.lower() in str(ROOT).lower()]
     if synced:
-        raise Remedy(f"the course lies in a folder that {synced[0]} syncs: move it out, or installs break half-way")
+        raise Remedy(
+            f"the course lies in a folder that {synced[0]} syncs: move it out, or installs break half-way"
+        )
     return "folder can be written to"
 
 
@@ -84,19 +95,26 @@ def torch_pair() -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["?"])[-1]
-        raise Remedy(f"torch and torchvision do not fit ({last}): delete .venv and run `python tasks.py setup`")
+        raise Remedy(
+            f"torch and torchvision do not fit ({last}): delete .venv and run `python tasks.py setup`"
+        )
     return "torch " + done.stdout.strip().replace(" ", " with torchvision ")
 
 
 def gpu() -> str:
     """A card that is there is also used."""
-    has_card = shutil.which("nvidia-smi") and not subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode
+    has_card = (
+        shutil.which("nvidia-smi")
+        and not subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode
+    )
     if importlib.util.find_spec("torch") is None:
         return "not checked without torch"
     import torch
 
     if has_card and not torch.cuda.is_available():
-        raise Remedy("there is an NVIDIA card but torch cannot use it: update the driver; until then the CPU is used")
+        raise Remedy(
+            "there is an NVIDIA card but torch cannot use it: update the driver; until then the CPU is used"
+        )
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return "Apple GPU" if torch.backends.mps.is_available() else "no GPU: lessons run on the CPU, in minutes"
@@ -123,9 +141,14 @@ def kernel() -> str:
         command = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
         raise Remedy("no Python kernel: run `python tasks.py setup` again") from None
-    same = Path(command).name == command or Path(command).absolute().parent == Path(sys.executable).absolute().parent
+    same = (
+        Path(command).name == command
+        or Path(command).absolute().parent == Path(sys.executable).absolute().parent
+    )
     if not same:
-        raise Remedy(f"the kernel 'python3' starts {command}: remove it with `jupyter kernelspec remove python3`")
+        raise Remedy(
+            f"the kernel 'python3' starts {command}: remove it with `jupyter kernelspec remove python3`"
+        )
     return "the kernel is this environment's"
 
 
@@ -137,12 +160,15 @@ def widgets() -> str:
     except importlib.metadata.PackageNotFoundError:
         raise Remedy("ipywidgets is incomplete: run `python tasks.py setup`") from None
     if int(version.split(".")[0]) < 8:
-        raise Remedy(f"ipywidgets {version} does not show sliders in JupyterLab 4: `pip install -U ipywidgets`")
+        raise Remedy(
+            f"ipywidgets {version} does not show sliders in JupyterLab 4: `pip install -U ipywidgets`"
+        )
     return f"ipywidgets {version}, front end {front}"
 
 
 def port() -> str:
-    """A port for JupyterLab is free (it tries the next ones by itself; a firewall that blocks all is the problem)."""
+    """A port for JupyterLab is free (it tries the next ones by itself; a firewall that blocks all is the
+    problem)."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", 0))
@@ -155,7 +181,9 @@ def profile() -> str:
     """No forgotten COURSE_PROFILE."""
     name = os.environ.get("COURSE_PROFILE", "")
     if name not in ("", "live"):
-        raise Remedy(f"COURSE_PROFILE is {name!r} in this shell: unset it, or lessons train too little or for hours")
+        raise Remedy(
+            f"COURSE_PROFILE is {name!r} in this shell: unset it, or lessons train too little or for hours"
+        )
     return "profile live"
 
 

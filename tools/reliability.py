@@ -1,9 +1,9 @@
-"""docs/reliability.md: the faults that the course survives, generated from the tests that prove it and a run of them.
+"""docs/reliability.md: the faults that the course survives, from the tests that prove it and a run of them.
 
     python tools/reliability.py        runs the tests marked `fault` or `gpu` and writes the page (minutes)
 
-A test marked `fault(fault=…, sees=…, kept=…)` is a row; the docstring of a test marked `gpu` is one, too. A run that
-fails writes nothing. tests/test_reliability.py says whether the page is current.
+A test marked `fault(fault=…, sees=…, kept=…)` is a row; the docstring of a test marked `gpu` is one, too. A
+run that fails writes nothing. tests/tools/test_reliability.py says whether the page is current.
 """
 
 import ast
@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.source import ROOT
+from tools.builder.source import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
 HEAD = """# Reliability
@@ -33,7 +33,7 @@ GPU = """
 
 These tests run wherever CUDA or MPS exists and are skipped elsewhere. Without a card are tested: that emulated bfloat16
 is not taken for the real thing, that a state saved on a card is read without one, and that a training moves between
-float32, bfloat16 and float16 (`tests/test_gpu.py`, `tests/test_faults_training.py`).
+float32, bfloat16 and float16 (`tests/test_gpu.py`, `tests/faults/test_faults_training.py`).
 
 | What is tested | Test | Outcome |
 |---|---|---|
@@ -60,12 +60,13 @@ class Row:
 
 
 def rows(folder: Path = ROOT / "tests") -> list[Row]:
-    """Return the rows of all marked tests, by file and place in the file. Raises ValueError for an empty cell."""
+    """Return the rows of all marked tests, by file and place in the file. Raises ValueError for an empty
+    cell."""
     found = []
-    for path in sorted(folder.glob("test_*.py")):
+    for path in sorted(folder.rglob("test_*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef):
-                found += _rows_of(node, f"tests/{path.name}")
+                found += _rows_of(node, f"tests/{path.relative_to(folder).as_posix()}")
     for row in found:
         if not all(row.cells):
             raise ValueError(f"{row.path}: {row.name} has an empty cell for docs/reliability.md.")
@@ -88,7 +89,17 @@ def outcomes(listed: list[Row]) -> dict[tuple[str, str], str]:
     """Run the tests; return (path, name) → "passed" or why it was skipped. Ends the program if one fails."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "fault or gpu", f"--junitxml={report}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "0",
+            "-m",
+            "fault or gpu",
+            f"--junitxml={report}",
+        ]
         if subprocess.run([*command, *sorted({row.path for row in listed})], cwd=ROOT).returncode:
             sys.exit("A test failed, so the page was not written.")
         return read_report(report)

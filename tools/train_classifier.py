@@ -1,9 +1,10 @@
-"""Train the metric classifier whose features measure every generator: writes data/runs/classifier.
+"""Train the classifier whose features measure every generator: writes data/runs/classifier and data/judge.
 
     COURSE_PROFILE=full python tools/train_classifier.py        (about ten minutes on two cores)
 
-It is trained on the 55,000 training images, its settings were chosen on the 5,000 validation images, and the test set
-is read once, for the card. Once shipped it is not trained again: no generator is tuned against a moving ruler.
+It is trained on the 55,000 training images, its settings were chosen on the 5,000 validation images, and the
+test set is read once, for the card. Once shipped it is not trained again: no generator is tuned against a
+moving ruler.
 """
 
 import torch
@@ -11,16 +12,19 @@ from torch.nn import functional as F
 
 import course_utils as cu
 from course_utils import nets
+from course_utils.nets import classifier
 
 BATCH, EPOCHS = 128, 12
 
 
 def loss(model: nets.DigitClassifier, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy on images shifted by up to two pixels: features should not depend on where a digit stands.
+    """Cross-entropy on images shifted by up to two pixels: features should not depend on where a digit
+    stands.
 
-    No label smoothing: it would press each class into a point and the ruler would no longer see variety within one.
+    No label smoothing: it would press each class into a point and the ruler would no longer see variety
+    within one.
     """
-    return F.cross_entropy(model(nets.shift(x, 2)), y)
+    return F.cross_entropy(model(classifier.shift(x, 2)), y)
 
 
 @torch.no_grad()
@@ -66,6 +70,7 @@ def main() -> None:
         figures=figures,
         history=history,
     )
+    cu.metrics.save_test_features()
     print(figures)
 
 

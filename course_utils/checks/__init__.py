@@ -1,7 +1,7 @@
 """Exercises: `cu.check` tells a reader how their function does and returns something the next cell can use.
 
-The properties of one lesson's exercises stand in `lesson_NN.py`, the reference answers, which the notebook builder
-extracts from the lesson's source, in `references/ref_NN.py`, and the machinery in `machinery.py`.
+The properties of one lesson's exercises stand in `lesson_NN.py`, the reference answers, which the notebook
+builder extracts from the lesson's source, in `references/ref_NN.py`, and the machinery in `machinery.py`.
 """
 
 import importlib
@@ -44,7 +44,8 @@ def reference(name: str) -> Callable | None:
 
 
 def evaluate(name: str, fn: Callable) -> Result:
-    """Judge `fn` as an answer to exercise `name` without printing. Raises KeyError for an unknown exercise."""
+    """Judge `fn` as an answer to exercise `name` without printing. Raises KeyError for an unknown
+    exercise."""
     known = exercises(_lesson_of(name))
     if name not in known:
         raise KeyError(f"There is no exercise {name!r}. This lesson has: {', '.join(known) or 'none'}.")
@@ -54,10 +55,11 @@ def evaluate(name: str, fn: Callable) -> Result:
 def check(name: str, fn: Callable) -> Callable:
     """Check `fn` as an answer to exercise `name`, print the verdict, and return a function that works.
 
-    The reader's own function comes back if every property holds, otherwise the reference, so that the cells below
-    run in any case; the message says which. Whatever `fn` does, this does not raise because of it.
+    The reader's own function comes back if every property holds, otherwise the reference, so that the cells
+    below run in any case; the message says which. Whatever `fn` does, this does not raise because of it.
 
-    Raises KeyError for an unknown exercise and RuntimeError where a failing answer has no reference to stand in.
+    Raises KeyError for an unknown exercise and RuntimeError where a failing answer has no reference to stand
+    in.
     """
     result = evaluate(name, fn)
     if result.status == "passed":
@@ -65,7 +67,9 @@ def check(name: str, fn: Callable) -> Callable:
         return fn
     stand_in = reference(name)
     if stand_in is None:
-        raise RuntimeError(f"Exercise {name}: {result.message} (no reference yet: run `python tasks.py lessons`).")
+        raise RuntimeError(
+            f"Exercise {name}: {result.message} (no reference yet: run `python tasks.py lessons`)."
+        )
     if result.status == "not attempted":
         print(f"○ {name}: not attempted yet. The next cells use the course's reference.")
     else:

@@ -28,7 +28,9 @@ def pca(fn):
     centred = x - x.mean(0)
     best = torch.linalg.eigvalsh(centred.T @ centred / len(x)).flip(0)
     along = (centred @ directions.T).square().mean(0)
-    expect_close(along, best[:2], "these are not the directions of largest variance; was the data centred first?")
+    expect_close(
+        along, best[:2], "these are not the directions of largest variance; was the data centred first?"
+    )
     expect_shape(variances, (2,), "one variance a direction")
     expect_close(variances, best[:2], "variances are squared singular values divided by n")
 
@@ -52,8 +54,13 @@ def psnr(fn):
     out = call(fn, x + 0.1, x)
     expect_shape(out, (6,), "one number an image: average over pixels (dim=1), not over the batch")
     expect(torch.isfinite(out).all(), "some values are not finite")
-    expect(not torch.allclose(out, torch.full((6,), -20.0), atol=1e-2), "the sign: a small error is a large PSNR")
-    expect(not torch.allclose(out, torch.full((6,), 10.0), atol=1e-2), "the error is squared before it is averaged")
+    expect(
+        not torch.allclose(out, torch.full((6,), -20.0), atol=1e-2), "the sign: a small error is a large PSNR"
+    )
+    expect(
+        not torch.allclose(out, torch.full((6,), 10.0), atol=1e-2),
+        "the error is squared before it is averaged",
+    )
     natural = torch.full((6,), 46.0517)
     expect(not torch.allclose(out, natural, atol=1e-2), "decibels use log10, not the natural logarithm")
     hint = "an error of 0.1 at every pixel is 20 dB: the mean, not the sum, of squares"
@@ -62,7 +69,10 @@ def psnr(fn):
     expect_close(halved - out, torch.full((6,), 6.0206), "half the error is 6.02 dB more", atol=1e-2)
 
 
-@exercise("03.masked_loss", verified="visible pixels cost nothing, hidden ones count equally, only they get gradients")
+@exercise(
+    "03.masked_loss",
+    verified="visible pixels cost nothing, hidden ones count equally, only they get gradients",
+)
 def masked_loss(fn):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(4, 20, generator=generator)
@@ -70,7 +80,9 @@ def masked_loss(fn):
     wrong_where_visible = x + (~hidden).float()
     out = call(fn, wrong_where_visible, x, hidden)
     expect_shape(torch.as_tensor(out), (), "a single number")
-    expect_close(out, 0.0, "an error at visible pixels must cost nothing: multiply by hidden, not by its complement")
+    expect_close(
+        out, 0.0, "an error at visible pixels must cost nothing: multiply by hidden, not by its complement"
+    )
     hint = "divide by the number of hidden pixels, not of all pixels: an error of 0.5 at each costs 0.25"
     expect_close(call(fn, x + 0.5 * hidden, x, hidden), 0.25, hint)
     guess = x.clone().requires_grad_()

@@ -1,4 +1,5 @@
-"""Checks of lesson 04: KL to the prior, reparameterisation, the two terms of the ELBO, relabelling, the IW bound."""
+"""Checks of lesson 04: KL to the prior, reparameterisation, the two terms of the ELBO, relabelling, the IW
+bound."""
 
 import math
 
@@ -18,15 +19,23 @@ def _ones(*shape):
 
 @exercise(
     "04.kl",
-    verified="zero at the prior and positive elsewhere; one value a latent; agrees with torch.distributions to 1e-6",
+    verified=(
+        "zero at the prior and positive elsewhere; one value a latent; agrees with torch.distributions to"
+        " 1e-6"
+    ),
 )
 def kl_to_prior(fn):
     zero = torch.zeros(4, 3, dtype=torch.float64)
     out = call(fn, zero, zero)
     if isinstance(out, torch.Tensor) and out.shape in ((), (4,)):
-        expect(False, "return one value for each latent, (B, k): the sum over latents and the batch mean come later.")
+        expect(
+            False,
+            "return one value for each latent, (B, k): the sum over latents and the batch mean come later.",
+        )
     expect_shape(out, (4, 3), "one value for each image and latent.")
-    expect_close(out, zero, "at mean 0 and log σ² = 0 the cloud is the prior and its KL is 0: is the − 1 there?")
+    expect_close(
+        out, zero, "at mean 0 and log σ² = 0 the cloud is the prior and its KL is 0: is the − 1 there?"
+    )
     moved = call(fn, zero + 2, zero)
     expect(
         not torch.allclose(moved, zero + 4) and not torch.allclose(moved, zero - 4),
@@ -48,7 +57,9 @@ def kl_to_prior(fn):
         not torch.allclose(wide, zero + as_sigma),
         "you treat log_var as log σ; it is log σ², so do not double it.",
     )
-    expect_close(wide, zero + 0.5 * (3 - math.log(4.0)), "mean 0, σ² = 4 costs ½(4 − 1 − log 4) = 0.807 nats.")
+    expect_close(
+        wide, zero + 0.5 * (3 - math.log(4.0)), "mean 0, σ² = 4 costs ½(4 − 1 − log 4) = 0.807 nats."
+    )
     mean, log_var = _random(6, 5, seed=1), _random(6, 5, seed=2)
     truth = kl_divergence(Normal(mean, (0.5 * log_var).exp()), Normal(torch.zeros_like(mean), 1.0))
     expect_close(call(fn, mean, log_var), truth, "it differs from torch.distributions.", atol=1e-6, rtol=1e-6)
@@ -56,14 +67,18 @@ def kl_to_prior(fn):
 
 @exercise(
     "04.reparameterise",
-    verified="no noise gives the mean; draws have the right mean and variance; gradients reach mean and log_var",
+    verified=(
+        "no noise gives the mean; draws have the right mean and variance; gradients reach mean and log_var"
+    ),
 )
 def reparameterise(fn):
     mean, log_var = _random(5, 3, seed=3), _random(5, 3, seed=4)
     still = call(fn, mean, log_var, torch.zeros(5, 3, dtype=torch.float64))
     expect_shape(still, (5, 3), "one draw for each row and latent.")
     expect_close(
-        still, mean, "with ε = 0 the draw is the mean; if it changes from call to call, use eps, not noise of your own."
+        still,
+        mean,
+        "with ε = 0 the draw is the mean; if it changes from call to call, use eps, not noise of your own.",
     )
     one, zero = _ones(5, 3), torch.zeros(5, 3, dtype=torch.float64)
     out = call(fn, zero, zero + math.log(9.0), one)
@@ -90,15 +105,23 @@ def reparameterise(fn):
 
 @exercise(
     "04.elbo",
-    verified="sums over pixels and latents, means over the batch; twice the pixels cost twice; −(R + D) is the ELBO",
+    verified=(
+        "sums over pixels and latents, means over the batch; twice the pixels cost twice; −(R + D) is the"
+        " ELBO"
+    ),
 )
 def rate_and_distortion(fn):
     log_lik, kl = -_random(6, 1, 4, 5, seed=6).abs(), _random(6, 3, seed=7).abs()
     pair = call(fn, log_lik, kl)
-    expect(isinstance(pair, (tuple, list)) and len(pair) == 2, "return two scalars: the rate R, then the distortion D.")
+    expect(
+        isinstance(pair, (tuple, list)) and len(pair) == 2,
+        "return two scalars: the rate R, then the distortion D.",
+    )
     rate, distortion = pair
     expect_shape(rate, (), "the rate is one number: a sum over latents, then a mean over the batch.")
-    expect_shape(distortion, (), "the distortion is one number: a sum over pixels, then a mean over the batch.")
+    expect_shape(
+        distortion, (), "the distortion is one number: a sum over pixels, then a mean over the batch."
+    )
     true_rate, true_distortion = kl.sum(1).mean(), -log_lik.flatten(1).sum(1).mean()
     expect(
         not torch.allclose(rate, true_distortion),
@@ -110,7 +133,8 @@ def rate_and_distortion(fn):
     )
     expect(
         not torch.allclose(distortion, true_distortion / 20),
-        "you average over the pixels too: that is a hidden β of 784. Sum over pixels, average over the batch.",
+        "you average over the pixels too: that is a hidden β of 784. Sum over pixels, average over the"
+        " batch.",
     )
     expect(
         not torch.allclose(rate, true_rate / 3),
@@ -123,7 +147,9 @@ def rate_and_distortion(fn):
     expect_close(rate, true_rate, "R = mean over the batch of the sum over latents.")
     expect_close(distortion, true_distortion, "D = mean over the batch of minus the sum over all pixels.")
     vectors = call(fn, log_lik.flatten(1), kl)
-    expect_close(vectors[1], true_distortion, "vectors (B, d) must work like images (B, 1, H, W): flatten first.")
+    expect_close(
+        vectors[1], true_distortion, "vectors (B, d) must work like images (B, 1, H, W): flatten first."
+    )
 
 
 @exercise(
@@ -137,7 +163,9 @@ def every_label(fn):
     def decode(codes, labels):
         """A decoder whose picture says which code and label it got."""
         if labels.dtype != torch.int64 or labels.shape != codes.shape[:1]:
-            raise ValueError(f"decode got {len(codes)} codes and labels {tuple(labels.shape)} of {labels.dtype}")
+            raise ValueError(
+                f"decode got {len(codes)} codes and labels {tuple(labels.shape)} of {labels.dtype}"
+            )
         sizes.append(len(codes))
         return (codes[:, :1] + 100 * labels[:, None]).expand(-1, 4).reshape(-1, 1, 2, 2)
 
@@ -166,7 +194,10 @@ def every_label(fn):
 
 @exercise(
     "04.importance",
-    verified="one draw gives the ELBO; exact where q is the posterior; survives weights of e^-2000; a mean, not a sum",
+    verified=(
+        "one draw gives the ELBO; exact where q is the posterior; survives weights of e^-2000; a mean, not"
+        " a sum"
+    ),
 )
 def importance_bound(fn):
     joint, q = _random(1, 4, seed=8) - 90, _random(1, 4, seed=9)
@@ -197,4 +228,6 @@ def importance_bound(fn):
         not torch.allclose(call(fn, joint, q), (joint - q).mean(0)),
         "this is the ELBO, the mean of logarithms; the importance bound is the logarithm of the mean.",
     )
-    expect_close(call(fn, joint, q), (joint - q).exp().mean(0).log(), "log of the mean of the weights, over dim 0.")
+    expect_close(
+        call(fn, joint, q), (joint - q).exp().mean(0).log(), "log of the mean of the weights, over dim 0."
+    )

@@ -1,4 +1,5 @@
-"""Checks of lesson 05: the two losses of the game, the best critic, the rule for covered modes, the slope penalty."""
+"""Checks of lesson 05: the two losses of the game, the best critic, the rule for covered modes, the slope
+penalty."""
 
 import math
 
@@ -25,8 +26,10 @@ def _softplus(*values):
 
 @exercise(
     "05.losses",
-    verified="both losses agree with the formulas on known logits, stay finite at logits of ±200, and D's loss sends "
-    "its gradient into D but none into the forgeries",
+    verified=(
+        "both losses agree with the formulas on known logits, stay finite at logits of ±200, and D's loss"
+        " sends its gradient into D but none into the forgeries"
+    ),
 )
 def player_loss(fn):
     real, fake = _points(2.0, -1.0, 0.5), _points(-0.5, 2.5)
@@ -38,8 +41,8 @@ def player_loss(fn):
     swapped = _softplus(2.0, -1.0, 0.5) + _softplus(0.5, -2.5)
     expect(
         abs(loss_d.item() - swapped) > 1e-4,
-        "D's labels are swapped: it should give real points a high logit, −log σ(a), and forgeries a low one, "
-        "−log σ(−a).",
+        "D's labels are swapped: it should give real points a high logit, −log σ(a), and forgeries a low one,"
+        " −log σ(−a).",
     )
     expect(
         abs(loss_d.item() + right_d) > 1e-4,
@@ -49,13 +52,20 @@ def player_loss(fn):
         abs(loss_g.item() + _softplus(-0.5, 2.5)) > 1e-4,
         "for G this is log(1 − D), the saturating loss; equation (3) is −log D, that is −log σ(a).",
     )
-    expect_close(loss_d, right_d, "D's loss should be −mean log σ(a) over the real batch minus mean log σ(−a) over the "
-                 "forgeries.")  # fmt: skip
+    expect_close(
+        loss_d,
+        right_d,
+        "D's loss should be −mean log σ(a) over the real batch minus mean log σ(−a) over the forgeries.",
+    )
     expect_close(loss_g, right_g, "G's loss should be −mean log σ(a) over the forgeries.")
-    far = call(fn, "D", _logits, _points(-200.0), _points(200.0)), call(fn, "G", _logits, real, _points(-200.0))
+    far = (
+        call(fn, "D", _logits, _points(-200.0), _points(200.0)),
+        call(fn, "G", _logits, real, _points(-200.0)),
+    )
     expect(
         all(torch.isfinite(loss).all() for loss in far),
-        "at logits of ±200 the loss is infinite: σ(a) underflows before the logarithm is taken. Use F.logsigmoid.",
+        "at logits of ±200 the loss is infinite: σ(a) underflows before the logarithm is taken. Use"
+        " F.logsigmoid.",
     )
     hint = "at logits of ±200 a loss grows linearly: no clamp, no small number added inside the logarithm."
     expect_close(torch.stack(far), torch.tensor([400.0, 200.0]), f"{hint} F.logsigmoid is exact.")
@@ -67,15 +77,24 @@ def _gradients(fn):
     critic = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
     real, source = torch.ones(4, 2), torch.zeros(4, 2, requires_grad=True)
     loss = call(fn, "D", critic, real, source * 2 + 1)
-    expect(loss.requires_grad, "D's loss must depend on D's weights: do not detach the logits, only the forgeries.")
+    expect(
+        loss.requires_grad,
+        "D's loss must depend on D's weights: do not detach the logits, only the forgeries.",
+    )
     to_fake, *to_critic = torch.autograd.grad(loss, [source, *critic.parameters()], allow_unused=True)
     expect(
         to_fake is None or not to_fake.any(),
-        "D's loss sends a gradient into the forgeries, so D's step would train G as well: use fake.detach() for D.",
+        "D's loss sends a gradient into the forgeries, so D's step would train G as well: use fake.detach()"
+        " for D.",
     )
-    expect(all(g is not None for g in to_critic), "D's loss must reach every weight of D: what did you detach?")
+    expect(
+        all(g is not None for g in to_critic), "D's loss must reach every weight of D: what did you detach?"
+    )
     loss = call(fn, "G", critic, real, source * 2 + 1)
-    expect(loss.requires_grad, "G's loss must depend on the forgeries: do not detach them here, or G learns nothing.")
+    expect(
+        loss.requires_grad,
+        "G's loss must depend on the forgeries: do not detach them here, or G learns nothing.",
+    )
     (to_fake,) = torch.autograd.grad(loss, [source], allow_unused=True)
     expect(
         to_fake is not None and to_fake.any(),
@@ -85,8 +104,10 @@ def _gradients(fn):
 
 @exercise(
     "05.critic",
-    verified="agrees with p/(p + q) where that can be computed, gives ½ where the densities are equal, and survives "
-    "log-densities of −2,000",
+    verified=(
+        "agrees with p/(p + q) where that can be computed, gives ½ where the densities are equal, and"
+        " survives log-densities of −2,000"
+    ),
 )
 def best_critic(fn):
     p, q = torch.tensor([0.3, 0.01, 2.0, 0.5]), torch.tensor([0.1, 0.2, 0.5, 0.5])
@@ -100,22 +121,30 @@ def best_critic(fn):
         not torch.allclose(out, (p / q).log(), atol=1e-5),
         "this is the logit of D*, log p_data − log p_θ. One step is missing: σ of it is the probability.",
     )
-    expect(not torch.allclose(out, p / q, rtol=1e-4), "this is the ratio p/q, not a probability: divide p by p + q.")
+    expect(
+        not torch.allclose(out, p / q, rtol=1e-4),
+        "this is the ratio p/q, not a probability: divide p by p + q.",
+    )
     far = call(fn, torch.tensor([-2000.0, -1000.0]), torch.tensor([-2001.0, -1000.0]))
     expect(
         torch.isfinite(far).all(),
-        "log-densities of −2,000 give 0/0: exp underflows. p/(p + q) is σ(log p − log q), which needs no exp.",
+        "log-densities of −2,000 give 0/0: exp underflows. p/(p + q) is σ(log p − log q), which needs no"
+        " exp.",
     )
     expect_close(out, p / (p + q), "it should be p_data/(p_data + p_θ) at every point.")
     expect_close(
-        far, torch.sigmoid(torch.tensor([1.0, 0.0])), "only the difference of the log-densities counts, no constants."
+        far,
+        torch.sigmoid(torch.tensor([1.0, 0.0])),
+        "only the difference of the log-densities counts, no constants.",
     )
 
 
 @exercise(
     "05.modes",
-    verified="counts modes with 20 samples or more within 3σ, those on the boundary of the rule included, in two and "
-    "three dimensions",
+    verified=(
+        "counts modes with 20 samples or more within 3σ, those on the boundary of the rule included, in two"
+        " and three dimensions"
+    ),
 )
 def modes_covered(fn):
     centres, sigma = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]]), 0.5
@@ -124,25 +153,36 @@ def modes_covered(fn):
         angle = torch.arange(n) * 2 * math.pi / n
         return centre + radius * torch.stack([angle.cos(), angle.sin()], 1)
 
-    samples = torch.cat([around(centres[0], 40, 1.2), around(centres[1], 20, 0.4), around(centres[2], 19, 0.4)])
+    samples = torch.cat(
+        [around(centres[0], 40, 1.2), around(centres[1], 20, 0.4), around(centres[2], 19, 0.4)]
+    )
     out = call(fn, samples, centres, sigma)
-    expect(isinstance(out, int | float | torch.Tensor), f"return one whole number, not a {type(out).__name__}.")
-    expect(torch.as_tensor(out).numel() == 1, "return one whole number: how many modes, not which or how many samples.")
+    expect(
+        isinstance(out, int | float | torch.Tensor), f"return one whole number, not a {type(out).__name__}."
+    )
+    expect(
+        torch.as_tensor(out).numel() == 1,
+        "return one whole number: how many modes, not which or how many samples.",
+    )
     out = int(out)
     expect(out != 3, "a mode with 19 samples nearby does not count: the rule asks for at least 20.")
     expect(
         out != 79 and out <= 3,
-        "this counts samples; count centres: sum over the samples first (dim 0), compare with 20, then count.",
+        "this counts samples; count centres: sum over the samples first (dim 0), compare with 20, then"
+        " count.",
     )
     expect(
         out != 1,
         "one mode is missed. Exactly 20 samples are enough (≥, not >), and the distance limit is 3σ, not σ.",
     )
-    expect(out == 2, f"of these three modes two are covered (40, 20 and 19 samples within 3σ); you count {out}.")
+    expect(
+        out == 2, f"of these three modes two are covered (40, 20 and 19 samples within 3σ); you count {out}."
+    )
     corner = centres[0] + torch.tensor([[1.4, 1.4]]).expand(25, 2)
     expect(
         int(call(fn, corner, centres, sigma)) == 0,
-        "“within 3σ” is a distance in the plane, a disc; comparing each coordinate with 3σ makes it a square.",
+        "“within 3σ” is a distance in the plane, a disc; comparing each coordinate with 3σ makes it a"
+        " square.",
     )
     bumps = torch.eye(3) * 5
     expect(int(call(fn, bumps.repeat(20, 1), bumps, 0.1)) == 3, "it should work in any number of dimensions.")
@@ -150,8 +190,10 @@ def modes_covered(fn):
 
 @exercise(
     "05.r1",
-    verified="½ the squared slope of a linear critic, for points and images; agrees with the formula for a curved one; "
-    "its own gradient reaches the critic's weights",
+    verified=(
+        "½ the squared slope of a linear critic, for points and images; agrees with the formula for a curved"
+        " one; its own gradient reaches the critic's weights"
+    ),
 )
 def r1_penalty(fn):
     weight = torch.tensor([3.0, -4.0])
@@ -166,13 +208,16 @@ def r1_penalty(fn):
     expect(abs(out.item() - 2.5) > 1e-3, "the norm must be squared: no square root.")
     expect(
         abs(out.item() - 12.5 / 36) > 1e-3,
-        "differentiate the SUM of the logits: with their mean every slope comes out smaller by the batch size.",
+        "differentiate the SUM of the logits: with their mean every slope comes out smaller by the batch"
+        " size.",
     )
     expect_close(out, 12.5, "for the logit 3·x₁ − 4·x₂ the slope is (3, −4): the penalty is 25/2.", rtol=1e-3)
     x = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     out = call(fn, lambda image: (image**3).flatten(1).sum(1), x)
     right = 0.5 * (3 * x**2).square().flatten(1).sum(1).mean()
-    expect_close(out, right, "for images the norm runs over all pixels: flatten from dimension 1 on.", rtol=1e-3)
+    expect_close(
+        out, right, "for images the norm runs over all pixels: flatten from dimension 1 on.", rtol=1e-3
+    )
     critic = nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, 1), nn.Flatten(0))
     penalty = call(fn, critic, torch.randn(7, 2))
     expect(

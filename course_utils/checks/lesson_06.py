@@ -20,14 +20,21 @@ def _pair(*shape):
 @exercise("06.cosine", verified="both ends, T + 1 entries, always falling, and f as printed at every t")
 def cosine(fn):
     out = call(fn, 1000)
-    expect(not isinstance(out, torch.Tensor) or len(out) != 1000, "the array has T + 1 entries: t = 0 is one of them")
+    expect(
+        not isinstance(out, torch.Tensor) or len(out) != 1000,
+        "the array has T + 1 entries: t = 0 is one of them",
+    )
     expect_shape(out, (1001,), "one entry for each t from 0 to T")
     expect(
         out.dtype == torch.float64,
-        "make it float64: near t = 0 the entries are 1 minus a few 1e-5, and float32 keeps three digits of that",
+        "make it float64: near t = 0 the entries are 1 minus a few 1e-5, and float32 keeps three digits of"
+        " that",
     )
     start = math.cos(math.pi / 2 * 0.008 / 1.008) ** 2
-    expect(not math.isclose(float(out[0]), start, rel_tol=0, abs_tol=1e-9), "divide by f(0): ᾱ_0 must be exactly 1")
+    expect(
+        not math.isclose(float(out[0]), start, rel_tol=0, abs_tol=1e-9),
+        "divide by f(0): ᾱ_0 must be exactly 1",
+    )
     expect_close(out[0], 1.0, "ᾱ_0 must be 1: at t = 0 nothing has happened yet", atol=1e-12)
     expect_close(out[-1], 0.0, "ᾱ_T must be 0: at t = T the cosine's angle is π/2", atol=1e-9)
     expect((out[1:] < out[:-1]).all(), "ᾱ must fall with every step")
@@ -60,17 +67,26 @@ def q_sample(fn):
     expect(not torch.allclose(out, a * x0 + (1 - a).sqrt() * eps), "the data are multiplied by the root of ᾱ")
     exchanged = (1 - a).sqrt() * x0 + a.sqrt() * eps
     expect(not torch.allclose(out, exchanged), "signal and noise are exchanged: ᾱ_0 = 1 is clean")
-    expect_close(out, a.sqrt() * x0 + (1 - a).sqrt() * eps, "x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, with ᾱ of each row's own t")
+    expect_close(
+        out, a.sqrt() * x0 + (1 - a).sqrt() * eps, "x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, with ᾱ of each row's own t"
+    )
     x0, eps = _pair(4, 1, 6, 6)
     out = call(fn, x0, t, eps, schedule)
-    expect_shape(out, (4, 1, 6, 6), "images need ᾱ of shape (B, 1, 1, 1): view it with as many axes as x_0 has")
+    expect_shape(
+        out, (4, 1, 6, 6), "images need ᾱ of shape (B, 1, 1, 1): view it with as many axes as x_0 has"
+    )
     a = schedule[t].view(4, 1, 1, 1)
     expect_close(out, a.sqrt() * x0 + (1 - a).sqrt() * eps, "images: each must get ᾱ of its own t")
     single = call(fn, x0.float(), t, eps.float(), schedule)
-    expect(single.dtype == torch.float32, "float32 images must stay float32: convert the schedule, not the images")
+    expect(
+        single.dtype == torch.float32,
+        "float32 images must stay float32: convert the schedule, not the images",
+    )
 
 
-@exercise("06.posterior", verified="Bayes' rule on a grid, a jump of several steps, no variance in the last step")
+@exercise(
+    "06.posterior", verified="Bayes' rule on a grid, a jump of several steps, no variance in the last step"
+)
 def posterior(fn):
     schedule = _schedule()
     x0, xt = _pair(5, 2)
@@ -83,7 +99,10 @@ def posterior(fn):
     variance = float(variance)
     a_t, a_s = float(schedule[8]), float(schedule[7])
     b = 1 - a_t / a_s
-    expect(not math.isclose(variance, b), "that is β_t; x_0 is known as well, which leaves less: (1 − ᾱ_s)/(1 − ᾱ_t) β")
+    expect(
+        not math.isclose(variance, b),
+        "that is β_t; x_0 is known as well, which leaves less: (1 − ᾱ_s)/(1 − ᾱ_t) β",
+    )
     expect(
         not math.isclose(variance, math.sqrt((1 - a_s) / (1 - a_t) * b)),
         "return the variance, not the standard deviation",
@@ -158,9 +177,14 @@ def guidance(fn):
     exchanged = torch.allclose(at_zero, told) and torch.allclose(at_one, free)
     expect(not exchanged, "the two predictions are exchanged: w = 0 must ignore the label")
     shifted = torch.allclose(at_zero, told)
-    expect(not shifted, "that is (1 + w) ε_y − w ε, the other convention: here w = 1 is the plain conditional model")
+    expect(
+        not shifted,
+        "that is (1 + w) ε_y − w ε, the other convention: here w = 1 is the plain conditional model",
+    )
     expect_close(at_zero, free, "w = 0 must give the prediction without label")
     expect_close(at_one, told, "w = 1 must give the prediction with label")
     out = call(fn, free, told, 4.0)
-    expect(not torch.allclose(out, told), "w above 1 must go beyond the conditional prediction: do not clip w")
+    expect(
+        not torch.allclose(out, told), "w above 1 must go beyond the conditional prediction: do not clip w"
+    )
     expect_close(out - free, 4 * (told - free), "w scales the difference of the two predictions")

@@ -1,4 +1,5 @@
-"""Checks of lesson 07: Fréchet distance of features, precision and recall, spread of halves, the densest image."""
+"""Checks of lesson 07: Fréchet distance of features, precision and recall, spread of halves, the densest
+image."""
 
 import math
 
@@ -20,18 +21,27 @@ def _distance(a, b):
 
 @exercise(
     "07.frechet",
-    verified="0 for a set with itself, ‖shift‖² for a moved set, (s − 1)² tr Σ for a scaled one; works for n < d",
+    verified=(
+        "0 for a set with itself, ‖shift‖² for a moved set, (s − 1)² tr Σ for a scaled one; works for n < d"
+    ),
 )
 def frechet(fn):
     a = _cloud(60, 5, 1) @ _cloud(5, 5, 2)
     zero = call(fn, a, a)
     expect_shape(zero, (), "one number for the two sets.")
-    expect_close(zero, 0.0, "a set has distance 0 from itself: is it − 2 times the trace of the root?", atol=1e-6)
+    expect_close(
+        zero, 0.0, "a set has distance 0 from itself: is it − 2 times the trace of the root?", atol=1e-6
+    )
     shift = torch.arange(5, dtype=torch.float64)
     moved = call(fn, a, a + shift)
     root = shift.norm()
-    expect(not torch.allclose(moved, root, rtol=1e-4), "this is the root of the distance; equation (2) is the square.")
-    expect_close(moved, root**2, "a set moved by s has distance ‖s‖²: squares of the difference of means, summed.")
+    expect(
+        not torch.allclose(moved, root, rtol=1e-4),
+        "this is the root of the distance; equation (2) is the square.",
+    )
+    expect_close(
+        moved, root**2, "a set moved by s has distance ‖s‖²: squares of the difference of means, summed."
+    )
     trace = a.T.cov().trace()
     wide = call(fn, a, 3 * (a - a.mean(0)) + a.mean(0))
     expect(
@@ -41,17 +51,19 @@ def frechet(fn):
     expect_close(
         wide,
         4 * trace,
-        "three times as wide about the same mean is (3 − 1)² tr Σ: take the root of each eigenvalue of Σ_a Σ_b, "
-        "then the sum.",
+        "three times as wide about the same mean is (3 − 1)² tr Σ: take the root of each eigenvalue of Σ_a"
+        " Σ_b, then the sum.",
     )
     b = _cloud(40, 5, 3) @ _cloud(5, 5, 4) + 1
-    expect_close(call(fn, a, b), _distance(a, b), "two different covariances: the root is that of the product Σ_a Σ_b.")
+    expect_close(
+        call(fn, a, b), _distance(a, b), "two different covariances: the root is that of the product Σ_a Σ_b."
+    )
     few, more = _cloud(6, 20, 5), _cloud(50, 20, 6)
     thin = call(fn, few, more)
     expect(
         torch.isfinite(thin).all() and not torch.is_complex(thin),
-        "with fewer images than features Σ is singular, and rounding makes an eigenvalue slightly negative or complex: "
-        "take the real part and clamp at 0 before the root.",
+        "with fewer images than features Σ is singular, and rounding makes an eigenvalue slightly negative or"
+        " complex: take the real part and clamp at 0 before the root.",
     )
     expect_close(thin, _distance(few, more), "with fewer images than features (n < d) it is off.", atol=1e-4)
 
@@ -63,7 +75,10 @@ def _inside(points, centres, k):
 
 @exercise(
     "07.neighbours",
-    verified="precision and recall in this order; the point itself is no neighbour; agrees with a brute-force count",
+    verified=(
+        "precision and recall in this order; the point itself is no neighbour; agrees with a brute-force"
+        " count"
+    ),
 )
 def precision_recall(fn):
     real, fake = _cloud(80, 3, 7), torch.cat([_cloud(30, 3, 8, 0.3), _cloud(20, 3, 9) + 9])
@@ -73,11 +88,13 @@ def precision_recall(fn):
     expect_shape(p, (), "precision is one number.")
     expect_shape(r, (), "recall is one number.")
     precision, recall = _inside(fake, real, 3), _inside(real, fake, 3)
-    expect(not torch.allclose(p, recall) or not torch.allclose(r, precision), "the two are in the wrong order.")
+    expect(
+        not torch.allclose(p, recall) or not torch.allclose(r, precision), "the two are in the wrong order."
+    )
     expect(
         not torch.allclose(p, _inside(fake, real, 2)),
-        "your radius is the distance to the (k − 1)-th other point: each point is its own nearest neighbour, so look "
-        "for place k + 1.",
+        "your radius is the distance to the (k − 1)-th other point: each point is its own nearest neighbour,"
+        " so look for place k + 1.",
     )
     expect(not torch.allclose(p, precision * len(fake)), "return shares, not counts.")
     expect(
@@ -96,7 +113,9 @@ def precision_recall(fn):
 
 @exercise(
     "07.halves",
-    verified="halves without repetition; for a mean it gives s/√n; other data, other answer; uses the generator",
+    verified=(
+        "halves without repetition; for a mean it gives s/√n; other data, other answer; uses the generator"
+    ),
 )
 def spread_of_halves(fn):
     seen, x = [], _cloud(101, 2, 10)[:100]
@@ -108,12 +127,17 @@ def spread_of_halves(fn):
     generator = torch.Generator().manual_seed(0)
     width = call(fn, look, x, 400, generator)
     expect(not isinstance(width, torch.Tensor) or width.dim() == 0, "return one number.")
-    expect(len(seen) == 400, f"call the statistic once for each of the `repeats` halves, not {len(seen)} times.")
+    expect(
+        len(seen) == 400, f"call the statistic once for each of the `repeats` halves, not {len(seen)} times."
+    )
     expect(
         all(len(part.unique(dim=0)) == len(part) for part in seen),
         "an image occurs twice in a half: draw without replacement (torch.randperm, not torch.randint).",
     )
-    expect(all(len(part) == 50 for part in seen), "a half of 100 images has 50: m = n / 2 makes the spread right.")
+    expect(
+        all(len(part) == 50 for part in seen),
+        "a half of 100 images has 50: m = n / 2 makes the spread right.",
+    )
     expect(
         not torch.equal(seen[0], seen[1]),
         "every half is the same: draw a new permutation with the generator each time.",
@@ -125,15 +149,22 @@ def spread_of_halves(fn):
     )
     expect(
         abs(float(width) - target / 400**0.5) > 0.02 * target,
-        "do not divide by the root of the repeats: more repeats know the spread better, they do not shrink it.",
+        "do not divide by the root of the repeats: more repeats know the spread better, they do not"
+        " shrink it.",
     )
     expect(
-        abs(float(width) - target / 2**0.5) > 0.12 * target and abs(float(width) - target * 2**0.5) > 0.2 * target,
+        abs(float(width) - target / 2**0.5) > 0.12 * target
+        and abs(float(width) - target * 2**0.5) > 0.2 * target,
         "the spread over halves is already that of the whole: no factor √2.",
     )
-    expect(abs(float(width) / target - 1) < 0.12, "for a mean of 100 values the answer should be near s / 10.")
+    expect(
+        abs(float(width) / target - 1) < 0.12, "for a mean of 100 values the answer should be near s / 10."
+    )
     again = call(fn, look, x, 400, torch.Generator().manual_seed(0))
-    expect(float(again) == float(width), "the same generator should give the same halves: pass it to torch.randperm.")
+    expect(
+        float(again) == float(width),
+        "the same generator should give the same halves: pass it to torch.randperm.",
+    )
 
 
 def _balls(candidates, real, k):
@@ -147,7 +178,10 @@ def _balls(candidates, real, k):
 def densest(fn):
     for seed in (11, 14, 17):
         wide, tight = _cloud(60, 4, seed, 2.0), _cloud(25, 4, seed + 1, 0.3) + 6
-        real, candidates = torch.cat([wide, tight]), torch.cat([_cloud(50, 4, seed + 2, 2.0), tight[:12] + 0.3])
+        real, candidates = (
+            torch.cat([wide, tight]),
+            torch.cat([_cloud(50, 4, seed + 2, 2.0), tight[:12] + 0.3]),
+        )
         picks = call(fn, real, candidates, 3, 20)
         expect_shape(picks, (20,), "n indices.")
         expect(picks.dtype == torch.int64, "return indices into candidates (int64), not images or features.")
@@ -158,7 +192,8 @@ def densest(fn):
         expect(not worst, "you picked the candidate that lies in the FEWEST balls.")
         expect(
             bool((balls[picks] == balls[picks[0]]).all()) or len(picks.unique()) < 20,
-            "twenty different images: the second best lies in fewer balls than the best. Nothing forbids repetition.",
+            "twenty different images: the second best lies in fewer balls than the best. Nothing forbids"
+            " repetition.",
         )
         expect(
             balls[picks].double().mean() >= balls.max() or not bool((own[picks] == own.max()).all()),
@@ -166,5 +201,6 @@ def densest(fn):
         )
         expect(
             balls[picks].double().mean() >= balls.max(),
-            "another candidate lies in more balls of real points: nearness to the mean, or to one point, is not it.",
+            "another candidate lies in more balls of real points: nearness to the mean, or to one point, is"
+            " not it.",
         )

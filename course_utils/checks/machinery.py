@@ -1,10 +1,12 @@
 """What the checks of every lesson are written with: `exercise`, `call` and the `expect` family.
 
-A check is a function that receives the reader's function and states properties of it in order. The first one that
-does not hold ends it, and its hint is what the reader sees. Nothing a reader's function returns or raises escapes.
+A check is a function that receives the reader's function and states properties of it in order. The first one
+that does not hold ends it, and its hint is what the reader sees. Nothing a reader's function returns or
+raises escapes.
 """
 
 import contextlib
+import functools
 import signal
 import threading
 import traceback
@@ -15,10 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from course_utils import randomness
+from course_utils.system import randomness
 
 EXERCISES: dict[str, "Exercise"] = {}
-_last: list = []  # what the reader's function returned last, and what it was given: for the words of a failure
 SECONDS = 20  # an answer that takes longer than this is stopped: exercises take milliseconds
 
 
@@ -82,7 +83,8 @@ def _time_limit(seconds: int):
 
 @contextlib.contextmanager
 def _settings_kept():
-    """Put back what a reader's function may have set for the whole notebook: generators, gradients on, dtype."""
+    """Put back what a reader's function may have set for the whole notebook: generators, gradients on,
+    dtype."""
     dtype, quiet = torch.get_default_dtype(), np.geterr()
     try:
         with randomness.forked(), torch.set_grad_enabled(torch.is_grad_enabled()):
@@ -93,28 +95,43 @@ def _settings_kept():
 
 
 def judge(item: Exercise, fn: Any) -> Result:
-    """Run one check against `fn`, whatever `fn` is, with random state and torch's settings put back afterwards."""
+    """Run one check against `fn`, whatever `fn` is, with random state and torch's settings put back
+    afterwards."""
     if not callable(fn):
         return Result("failed", f"this is a {type(fn).__name__}, not a function; pass the function itself.")
+    watched, last = _watched(fn)
     try:
         with _settings_kept(), _time_limit(SECONDS):
-            item.check(fn)
+            item.check(watched)
     except NotAttempted:
         return Result("not attempted", "not attempted yet")
     except Wrong as wrong:
         return Result("failed", str(wrong))
     except TooSlow:
         return Result("failed", f"it was still running after {SECONDS} s; is there a loop that never ends?")
-    except Exception as error:  # the check could make nothing of what came back: say so, do not break the notebook
-        got, given = _last or (None, [])
-        given = ", ".join(sorted({_described(value, shape=False) for value in given}))
+    except Exception as error:  # the check could make nothing of what came back: say so, break no notebook
+        got = last.get("returned")
+        given = ", ".join(sorted({_described(value, shape=False) for value in last.get("given", [])}))
         reason = f"{type(error).__name__}: {_short(error)}"
         return Result(
-            "failed", f"it returns {_described(got)}, which the check cannot use ({reason}); it was given {given}."
+            "failed",
+            f"it returns {_described(got)}, which the check cannot use ({reason}); it was given {given}.",
         )
-    finally:
-        _last.clear()
     return Result("passed", item.verified)
+
+
+def _watched(fn: Callable) -> tuple[Callable, dict]:
+    """The function, and a record of what its last call was given and returned: for the words of a failure."""
+    last: dict = {}
+
+    @functools.wraps(fn)
+    def watched(*args, **kwargs):
+        last.clear()
+        last["given"] = [*args, *kwargs.values()]
+        last["returned"] = fn(*args, **kwargs)
+        return last["returned"]
+
+    return watched, last
 
 
 def _short(error: BaseException) -> str:
@@ -124,7 +141,8 @@ def _short(error: BaseException) -> str:
 
 
 def _snapshot(value: Any) -> Any:
-    """A copy to compare with later; tensors that belong to a graph cannot be deep-copied, their numbers can."""
+    """A copy to compare with later; tensors that belong to a graph cannot be deep-copied, their numbers
+    can."""
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     return value.copy() if isinstance(value, np.ndarray) else value
@@ -139,8 +157,8 @@ def _same(a: Any, b: Any) -> bool:
 def call(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     """Return `fn(*args, **kwargs)`; turn whatever goes wrong in it into a hint.
 
-    Tensor and array arguments must come out unchanged: an in-place change of the caller's data is a mistake of its
-    own. Raises Wrong, or NotAttempted if `fn` raises NotImplementedError.
+    Tensor and array arguments must come out unchanged: an in-place change of the caller's data is a mistake
+    of its own. Raises Wrong, or NotAttempted if `fn` raises NotImplementedError.
     """
     given = [*args, *kwargs.values()]
     before = [_snapshot(value) for value in given]
@@ -160,7 +178,6 @@ def call(fn: Callable, *args: Any, **kwargs: Any) -> Any:
         raise Wrong("your function changes its argument in place (+=, mul_, …); make a new tensor instead.")
     if out is None:
         raise Wrong("your function returns None; is there a `return` at its end?")
-    _last[:] = out, given
     return out
 
 
@@ -186,7 +203,9 @@ def expect(condition: Any, hint: str) -> None:
 def expect_shape(out: Any, shape: tuple[int, ...], hint: str = "") -> None:
     """Raise Wrong unless `out` is a torch tensor (not a list, number or array) of this shape."""
     if not isinstance(out, torch.Tensor):
-        raise Wrong(f"return a torch tensor of shape {tuple(shape)}; this is a {type(out).__name__}. {hint}".strip())
+        raise Wrong(
+            f"return a torch tensor of shape {tuple(shape)}; this is a {type(out).__name__}. {hint}".strip()
+        )
     if tuple(out.shape) != tuple(shape):
         raise Wrong(f"the shape should be {tuple(shape)}, not {tuple(out.shape)}. {hint}".strip())
 

@@ -1,7 +1,8 @@
 """An environment of their own for the competitors, so that measuring them changes no package of the course.
 
-`.venv-bench` holds what the extra `bench` names and what that needs, and sees everything else (torch above all)
-through a .pth file in the environment that runs this. It is made once; a change of the extra makes it anew.
+`.venv-bench` holds what the extra `bench` names and what that needs, and sees everything else (torch above
+all) through a .pth file in the environment that runs this. It is made once; a change of the extra makes it
+anew.
 """
 
 import re
@@ -31,8 +32,8 @@ def interpreter(home: Path = HOME) -> Path:
 def ensure() -> Path:
     """Make the environment if it is missing or out of date; return its interpreter.
 
-    Where the competitors cannot be installed (no network, say) it says so and returns the present interpreter: their
-    rows are then missing from the page, nothing else.
+    Where the competitors cannot be installed (no network, say) it says so and returns the present
+    interpreter: their rows are then missing from the page, nothing else.
     """
     content = "\n".join([sys.version, sysconfig.get_path("purelib"), *wanted()])
     if STAMP.is_file() and STAMP.read_text(encoding="utf-8") == content:

@@ -1,8 +1,9 @@
 """The competitors: each trains a workload for a number of steps and returns the trained model.
 
-`hand`, `fit`, Lightning and Accelerate see the same batches in the same order, from memory, with the same fused
-optimiser and memory layout: they end at the same weights. That is kind to the two frameworks, whose users would also
-pay for a DataLoader; what a DataLoader costs is measured by `tutorial`, which is what tutorials print.
+`hand`, `fit`, Lightning and Accelerate see the same batches in the same order, from memory, with the same
+fused optimiser and memory layout: they end at the same weights. That is kind to the two frameworks, whose
+users would also pay for a DataLoader; what a DataLoader costs is measured by `tutorial`, which is what
+tutorials print.
 """
 
 import contextlib
@@ -39,7 +40,8 @@ def order(n: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def hand(work: Workload, steps: int, x: torch.Tensor, device: torch.device):
-    """The hand-written minimal loop: floats in memory, gathered by a shuffled index, and the step. Nothing else.
+    """The hand-written minimal loop: floats in memory, gathered by a shuffled index, and the step. Nothing
+    else.
 
     `x`: the whole data as float32 on the device.
     """
@@ -89,7 +91,8 @@ def tutorial(work: Workload, steps: int, folder: Path, device: torch.device, wor
 
 
 def lightning(work: Workload, steps: int, batches, *, defaults: bool):
-    """Lightning's Trainer: everything switched off (`barebones`), or as it comes (logger, checkpoint, bar, summary)."""
+    """Lightning's Trainer: everything switched off (`barebones`), or as it comes (logger, checkpoint, bar,
+    summary)."""
     import lightning as L
 
     class Module(L.LightningModule):
@@ -157,8 +160,9 @@ def installed(name: str) -> str | None:
 
 
 def competitors(work: Workload, folder: Path) -> dict:
-    """Return the competitors for a workload, {name: function of the number of steps}; data are read here, once."""
-    device = cu.runtime.device()
+    """Return the competitors for a workload, {name: function of the number of steps}; data are read here,
+    once."""
+    device = cu.device()
     batches = cu.Batches(work.data(), work.batch)
     x = work.data()
     x = (x.float() if hasattr(x, "y") else x).to(device)

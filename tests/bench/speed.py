@@ -1,7 +1,7 @@
-"""Measure the course against what a reader would use instead, and write docs/speed.md: `python tasks.py bench speed`.
+"""Measure the course against what a reader would use instead: `python tasks.py bench speed`, docs/speed.md.
 
     python tasks.py bench speed                        everything: minutes; let nothing else run meanwhile
-    python tasks.py bench speed --only loops data      these parts; the rest of the page is kept from the last run
+    python tasks.py bench speed --only loops data      these parts; the others are kept from the last run
     python tasks.py bench speed --only                 write the page again, measure nothing
     python tasks.py bench speed --tiny --page FILE     one round of a few steps, to try the program itself
 
@@ -20,72 +20,65 @@ from tests.bench import environment
 
 ROOT = environment.ROOT
 CACHE = ROOT / "build" / "bench"
-PARTS = ("loops", "data", "start", "pictures", "profile", "quality", "notebooks", "reasons", "tests")
+PARTS = ("loops", "data", "start", "pictures", "tests")
 MARK = "COURSE_BENCH"
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", choices=PARTS, metavar="PART", help=f"any of: {', '.join(PARTS)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", nargs="*", choices=PARTS, metavar="PART", help=f"any of: {', '.join(PARTS)}"
+    )
     parser.add_argument("--repeats", type=int, help="rounds (default 14 for the loops, 5 for other parts)")
-    parser.add_argument("--workloads", nargs="+", help="of the part loops: points vae gan unet (default all)")
     parser.add_argument("--tiny", action="store_true", help="a few steps, results beside those of real runs")
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "speed.md", help="where to write the page")
+    parser.add_argument(
+        "--page", type=Path, default=ROOT / "docs" / "speed.md", help="where to write the page"
+    )
     chosen = parser.parse_args(words)
     if chosen.tiny and chosen.page == ROOT / "docs" / "speed.md":
         parser.error("--tiny measures nothing worth keeping: give --page FILE as well.")
     return chosen
 
 
-def measure(part: str, chosen: argparse.Namespace, results: dict) -> dict:
+def measure(part: str, chosen: argparse.Namespace) -> dict:
     """Measure one part; return its results."""
-    from tests.bench import notebooks, parts, profiles, quality, workloads
+    from tests.bench import parts, workloads
 
-    works, folder, repeats = workloads.workloads(), CACHE / "torchvision", 1 if chosen.tiny else chosen.repeats or 5
-    if part == "loops":
-        works = {name: work for name, work in works.items() if name in (chosen.workloads or works)}
-        rounds = repeats if chosen.tiny or chosen.repeats else 14  # seven competitors: see timing.turns
-        found = parts.loops_part(works, folder, rounds, steps=3 if chosen.tiny else None)
-        before = results.get("loops", {}) if chosen.workloads else {}
-        merged = before.get("workloads", {}) | found["workloads"]
-        return found | {"others": before.get("others"), "workloads": {k: merged[k] for k in workloads.workloads()
-                                                                      if k in merged}}  # fmt: skip
-    if part == "reasons":
-        return {"cells": notebooks.reasons_part(results["notebooks"]["lessons"])}
-    makers = {
-        "data": lambda: parts.data_part(works["vae"], folder, repeats, 3 if chosen.tiny else None),
-        "start": lambda: parts.start_part(max(repeats, 1)),
-        "pictures": lambda: parts.pictures_part(repeats),
-        "profile": lambda: profiles.profile_part(works, 2 if chosen.tiny else 100),
-        "quality": lambda: quality.quality_part(0.02 if chosen.tiny else 1.0),
-        "notebooks": lambda: notebooks.notebooks_part(["A_toolbox"] if chosen.tiny else None),
-        "tests": notebooks.tests_part,
-    }
-    return makers[part]()
+    works = workloads.workloads()
+    folder = CACHE / "torchvision"
+    repeats = 1 if chosen.tiny else chosen.repeats or (14 if part == "loops" else 5)
+    steps = 3 if chosen.tiny else None
+    if part == "loops":  # seven competitors: see timing.turns
+        return parts.loops_part(works, folder, repeats, steps)
+    if part == "data":
+        return parts.data_part(works["vae"], folder, repeats, steps)
+    if part == "start":
+        return parts.start_part(repeats)
+    if part == "pictures":
+        return parts.pictures_part(repeats)
+    return parts.tests_part()
 
 
 def run(chosen: argparse.Namespace) -> None:
     """Measure what was asked for, keep it, and write the page."""
     import course_utils as cu
+    from course_utils.start import describe
     from tests.bench import page, timing
 
     cu.setup()
-    where = cu.runtime.device().type
-    home = CACHE / ("tiny" if chosen.tiny else "results")
-    wanted = PARTS if chosen.only is None else [part for part in PARTS if part in chosen.only]
-    for part in wanted:
+    home = CACHE / ("tiny" if chosen.tiny else "results") / cu.device().type
+    for part in PARTS if chosen.only is None else chosen.only:
         began = time.perf_counter()
         print(f"{part} …", flush=True)
-        with timing.Machine() as machine:
-            found = measure(part, chosen, timing.load(home / where))
-        described = cu.runtime.describe().replace(" · profile live", "")
-        others = [share for share in (machine.others, found.pop("others", None)) if share is not None]
-        found |= {"machine": described, "date": datetime.date.today().isoformat(), "others": max(others, default=None)}
-        timing.save(home / where / f"{part}.json", found)
+        found = measure(part, chosen)
+        found["machine"] = describe().replace(" · profile live", "")
+        found["date"] = datetime.date.today().isoformat()
+        timing.save(home / f"{part}.json", found)
         print(f"{part}: {time.perf_counter() - began:.0f} s", flush=True)
-    gpu = timing.load(home / "cuda") if where != "cuda" else None
-    page.write(timing.load(home / where), chosen.page, gpu)
+    page.write(timing.load(home), chosen.page)
 
 
 def main() -> int:
@@ -93,7 +86,7 @@ def main() -> int:
     chosen = arguments(sys.argv[1:])
     if not os.environ.get(MARK):
         python = environment.ensure()
-        variables = {**os.environ, MARK: "1", "COURSE_PROFILE": "live", "KINETO_LOG_LEVEL": "5"}
+        variables = {**os.environ, MARK: "1", "COURSE_PROFILE": "live"}
         command = [str(python), "-m", "tests.bench.speed", *sys.argv[1:]]
         return subprocess.run(command, cwd=ROOT, env=variables).returncode
     run(chosen)

@@ -1,10 +1,7 @@
 """Interleaved timing, paired ratios, and what they say about a target. Knows nothing of what is timed."""
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +23,8 @@ class Spread:
 
 
 def spread(values) -> Spread:
-    """Return median and quartiles (linear between order statistics, as NumPy's default). Raises ValueError if empty."""
+    """Return median and quartiles (linear between order statistics, as NumPy's default). Raises ValueError if
+    empty."""
     values = sorted(values)
     if not values:
         raise ValueError("nothing was measured")
@@ -37,32 +35,19 @@ def spread(values) -> Spread:
 
 
 def ratio(numerators, denominators) -> Spread:
-    """Return the spread of the ratios of measurements that were taken in the same round. Raises ValueError if unpaired.
+    """Return the spread of the ratios of measurements that were taken in the same round. Raises ValueError if
+    unpaired.
 
     A slow moment of the machine strikes both halves of a pair, so that the ratio hardly moves.
     """
     return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
 
 
-def near_and_far(hops: dict[str, list], *names: str) -> tuple[list[int], list[int]]:
-    """Return the rounds in which these entries all ran on cores near to each other, and those in which none did.
-
-    `hops`: {name: seconds from core to core at each round, or None}. Near is below 1.3 times the least of all.
-    """
-    known = [value for values in hops.values() for value in values if value]
-    if not known or max(known) < 1.3 * min(known):
-        return [], []
-    rounds = list(zip(*(hops[name] for name in names), strict=True))
-    near = [all(value and value < 1.3 * min(known) for value in values) for values in rounds]
-    far = [all(value and value >= 1.3 * min(known) for value in values) for values in rounds]
-    return [r for r, yes in enumerate(near) if yes], [r for r, yes in enumerate(far) if yes]
-
-
 def verdict(found: Spread, limit: float, *, at_most: bool) -> str:
     """Return "met", "missed", or "undecided" where the limit lies within the quartiles of what was found.
 
-    The median decides between met and the other two: a target that noise alone could have met is not reported as met
-    unless the median meets it.
+    The median decides between met and the other two: a target that noise alone could have met is not reported
+    as met unless the median meets it.
     """
     if found.median <= limit if at_most else found.median >= limit:
         return "met"
@@ -72,8 +57,8 @@ def verdict(found: Spread, limit: float, *, at_most: bool) -> str:
 def turns(n: int, rounds: int) -> list[list[int]]:
     """Return the order of `n` entries in each of `rounds` rounds: each follows each other one equally often.
 
-    That needs n rounds, or 2n for an odd n (Williams 1949); the first n start with another entry each. What an entry
-    leaves behind (a full cache, a scattered heap) then meets all the others alike.
+    That needs n rounds, or 2n for an odd n (Williams 1949); the first n start with another entry each. What
+    an entry leaves behind (a full cache, a scattered heap) then meets all the others alike.
     """
     zigzag = [(k + 1) // 2 * (-1) ** (k + 1) for k in range(n)]  # 0, 1, -1, 2, -2: all differences occur once
     orders = []
@@ -84,7 +69,8 @@ def turns(n: int, rounds: int) -> list[list[int]]:
 
 
 def interleaved(entries: dict[str, Callable], repeats: int) -> dict[str, list]:
-    """Call every entry once a round for `repeats` rounds (see `turns`); return what each returned, in order."""
+    """Call every entry once a round for `repeats` rounds (see `turns`); return what each returned, in
+    order."""
     names, found = list(entries), {name: [] for name in entries}
     for order in turns(len(names), repeats):
         for k in order:
@@ -92,53 +78,11 @@ def interleaved(entries: dict[str, Callable], repeats: int) -> dict[str, list]:
     return found
 
 
-def hop(passes: int = 20_000, patience: int = 20) -> float | None:
-    """Return the seconds that a byte takes from one processor core to another, by `tests/bench/hop.py`.
-
-    None without a second core, without fork, or after `patience` seconds. It is a process of its own: a fork of this
-    one would leave all its memory to be copied at the next write, and the measurement after it would pay for that.
-    """
-    command = [sys.executable, "-S", str(Path(__file__).with_name("hop.py")), str(passes), str(patience)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) or None
-
-
 def seconds(call: Callable) -> float:
     """Return the wall-clock seconds of one call."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
-
-
-class Machine:
-    """How busy the rest of the machine is while a part is measured: `with Machine() as m: …`, then `m.others`.
-
-    `others` is the share of all processor time that other processes took (0 … 1), or None where the system does not
-    tell (it does on Linux).
-    """
-
-    others: float | None = None
-
-    def __enter__(self):
-        self._began = self._now()
-        return self
-
-    def __exit__(self, *_):
-        now = self._now()
-        if now and self._began:
-            busy, whole, own = (b - a for a, b in zip(self._began, now))
-            self.others = max(0.0, min(1.0, (busy - own) / max(whole, 1e-9)))
-
-    @staticmethod
-    def _now():
-        """Busy and total processor seconds of the machine, and those of this process and its finished children."""
-        try:
-            first = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
-            tick = os.sysconf("SC_CLK_TCK")
-        except (OSError, AttributeError, ValueError):
-            return None
-        ticks, own = [int(v) / tick for v in first], os.times()
-        idle = ticks[3] + ticks[4]
-        return sum(ticks) - idle, sum(ticks), own.user + own.system + own.children_user + own.children_system
 
 
 def save(path: Path, content: dict) -> None:

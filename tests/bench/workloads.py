@@ -1,4 +1,5 @@
-"""What is trained in the comparisons: four models of the course, each with its data, its batch size and its step."""
+"""What is trained in the comparisons: four models of the course, each with its data, its batch size and its
+step."""
 
 import functools
 import gzip
@@ -11,18 +12,18 @@ from torch import nn
 from torch.nn import functional as F
 
 import course_utils as cu
-from course_utils.unet import UNet
-from tests.lesson_functions import load
+from course_utils.nets.unet import UNet
+from tests.lessons.lesson_functions import load
 
 
 @dataclass(frozen=True)
 class Workload:
     """One training, the same for every competitor.
 
-    `data()`: what `cu.Batches` takes. `model()`: the module, on the CPU, always with the same weights. `step(model,
-    opts, x, backward)`: one update, returns a dict of scalars. `groups(model)`: one list of weights an optimiser.
-    `log_every`: as in the lesson's live cell; `steps`: one such interval at least, so that ours pays for what it does
-    at its end as often as there. `images`: the data are MNIST digits.
+    `data()`: what `cu.Batches` takes. `model()`: the module, on the CPU, always with the same weights.
+    `step(model, opts, x, backward)`: one update, returns a dict of scalars. `groups(model)`: one list of
+    weights an optimiser. `log_every`: as in the lesson's live cell; `steps`: one such interval at least, so
+    that ours pays for what it does at its end as often as there. `images`: the data are MNIST digits.
     """
 
     name: str
@@ -144,10 +145,11 @@ def workloads() -> dict[str, Workload]:
 
 
 def raw_mnist(folder: Path) -> Path:
-    """Lay the course's MNIST out as torchvision downloads it, and return the root to pass to `datasets.MNIST`."""
+    """Lay the course's MNIST out as torchvision downloads it, and return the root to pass to
+    `datasets.MNIST`."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
-    for packed in sorted((cu.runtime.data_dir() / "mnist").glob("*.gz")):
+    for packed in sorted((cu.system.data_dir() / "mnist").glob("*.gz")):
         target = raw / packed.stem
         if not target.is_file():
             target.write_bytes(gzip.decompress(packed.read_bytes()))
@@ -155,7 +157,8 @@ def raw_mnist(folder: Path) -> Path:
 
 
 def tutorial_set(work: Workload, folder: Path):
-    """Return the data as a tutorial has them: torchvision's MNIST with ToTensor, item by item; points as a dataset."""
+    """Return the data as a tutorial has them: torchvision's MNIST with ToTensor, item by item; points as a
+    dataset."""
     if not work.images:
         return torch.utils.data.TensorDataset(work.data())
     from torchvision import datasets, transforms

@@ -27,7 +27,8 @@ class Book:
         self.cells.nth(index).locator(".jp-InputArea-prompt").first.click()
 
     def run(self, first: int, last: int) -> None:
-        """Run the cells `first` to `last`, from the top by menu, else by Shift and Enter; wait for the kernel."""
+        """Run the cells `first` to `last`, from the top by menu, else by Shift and Enter; wait for the
+        kernel."""
         prompt = self.cells.nth(last).locator(".jp-InputPrompt")
         before = prompt.inner_text()
         if first == 0 and last > 5:
@@ -41,7 +42,8 @@ class Book:
             self.page.wait_for_function(active, arg=self.cells.nth(index).element_handle())
             self.page.keyboard.press("Shift+Enter")
         self.page.wait_for_function(
-            r"([e, before]) => /\d/.test(e.innerText) && e.innerText != before", arg=[prompt.element_handle(), before]
+            r"([e, before]) => /\d/.test(e.innerText) && e.innerText != before",
+            arg=[prompt.element_handle(), before],
         )
 
     def output(self, index: int) -> str:
@@ -110,7 +112,8 @@ class View:
         return False
 
     def tab_stops(self):
-        """Press Tab from the widget's cell on and yield the number of each control of this widget that gets the focus.
+        """Press Tab from the widget's cell on and yield the number of each control of this widget that gets
+        the focus.
 
         Ends where the focus has been in the widget and leaves it.
         """

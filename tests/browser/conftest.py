@@ -15,5 +15,7 @@ def pytest_runtest_makereport(item, call):
 
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(Exception):  # the browser may be what failed
-            lab.page.screenshot(path=SCREENSHOTS / f"FAILED_{re.sub(r'[^a-z0-9_]+', '_', item.name.lower())}.png")
+            lab.page.screenshot(
+                path=SCREENSHOTS / f"FAILED_{re.sub(r'[^a-z0-9_]+', '_', item.name.lower())}.png"
+            )
     return report

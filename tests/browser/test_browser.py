@@ -1,4 +1,5 @@
-"""JupyterLab in Chromium: lessons run, widgets answer to keyboard and mouse, solutions fold, exercises give feedback.
+"""JupyterLab in Chromium: lessons run, widgets answer to keyboard and mouse, solutions fold, exercises give
+feedback.
 
 One server, one browser and one kernel serve the whole module. Screenshots are kept in build/browser.
 """
@@ -11,8 +12,8 @@ import pytest
 
 from tests.browser.lab import ROOT, Lab, missing
 from tests.wrong_answers import lesson_00
-from tools import exercises
-from tools.source import read
+from tools.builder import exercises
+from tools.builder.source import read
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 KEY = re.compile(r"^ *(?:\w+ = )?cu\.(explore|plane|scrub|stepper)\(", re.MULTILINE)
@@ -69,7 +70,10 @@ def test_the_key_widget_of_a_lesson_answers_to_keyboard_and_mouse(lab, path):
         reached.append(stop)
         if (kind := view.kind(stop)) not in tried and not (kind == "choice" and view.is_chosen(stop)):
             tried.add(kind)
-            assert view.changes(lambda: view.press(stop)), f"the picture does not answer to a key on its {kind}"
+            answers = view.changes(lambda: view.press(stop), seconds=30)
+            # a busy machine may still lay out the page under the first key; a second one must do
+            answers = answers or view.changes(lambda: view.press(stop))
+            assert answers, f"the picture does not answer to a key on its {kind}"
             if kind == "player":
                 view.press(stop)  # the same button pauses
     assert reached == list(range(view.controls.count())) != [], "Tab does not reach every control in order"
@@ -107,10 +111,13 @@ def test_every_kind_of_control_answers_to_keyboard_and_mouse(lab):
 
 
 def test_a_picture_that_does_not_depend_on_its_slider_is_caught(lab):
-    """What the tests above ask, with the answer no: the control moves, and the same picture is drawn again."""
+    """What the tests above ask, with the answer no: the control moves, and the same picture is drawn
+    again."""
     drawn = "import matplotlib.pyplot as plt\nimport course_utils as cu\ndrawn = []\n"
     drawn += "def deaf(k):\n    drawn.append(k)\n    return plt.figtext(0.1, 0.5, 'always the same').figure\n"
-    lab.write("deaf", drawn + "cu.explore(deaf, 'Deaf.', k=(0, 10))", "print('drawn for', sorted(set(drawn)))")
+    lab.write(
+        "deaf", drawn + "cu.explore(deaf, 'Deaf.', k=(0, 10))", "print('drawn for', sorted(set(drawn)))"
+    )
     book = lab.open("deaf")
     book.run(0, 0)
     (view, *_) = book.widgets(0)
@@ -122,8 +129,11 @@ def test_a_picture_that_does_not_depend_on_its_slider_is_caught(lab):
 
 
 def test_an_error_in_a_callback_is_seen_below_the_widget(lab):
-    """What the tests above would see, had a lesson such an error: the last value but one of this slider is refused."""
-    lab.write("an_error", KINDS[0].replace("    return", "    if k == 9: raise ValueError('too many')\n    return"))
+    """What the tests above would see, had a lesson such an error: the last value but one of this slider is
+    refused."""
+    lab.write(
+        "an_error", KINDS[0].replace("    return", "    if k == 9: raise ValueError('too many')\n    return")
+    )
     book = lab.open("an_error")
     book.run(0, 0)
     (view,) = book.widgets(0)

@@ -70,7 +70,9 @@ def naive_bayes_with_half_the_total(x, y, alpha, classes):
 
 
 def naive_bayes_for_documents(x, y, alpha, classes):
-    return torch.stack([(x[y == k].sum(0) + alpha) / ((y == k).sum() + alpha * x.shape[1]) for k in range(classes)])
+    return torch.stack(
+        [(x[y == k].sum(0) + alpha) / ((y == k).sum() + alpha * x.shape[1]) for k in range(classes)]
+    )
 
 
 def naive_bayes_over_all_images(x, y, alpha, classes):

@@ -24,7 +24,12 @@ def frechet_means_only(a, b):
 
 def frechet_mean_of_squares(a, b):
     gap, s, t = _parts(a, b)
-    return gap / a.shape[1] + s.trace() + t.trace() - 2 * torch.linalg.eigvals(s @ t).real.clamp(min=0).sqrt().sum()
+    return (
+        gap / a.shape[1]
+        + s.trace()
+        + t.trace()
+        - 2 * torch.linalg.eigvals(s @ t).real.clamp(min=0).sqrt().sum()
+    )
 
 
 def frechet_diagonal(a, b):

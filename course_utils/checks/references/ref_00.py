@@ -16,9 +16,10 @@ def log_lik_pixels(x, theta):
 
 
 def sample_gaussian(mean, cov, eps):
-    """Turn standard normal noise into draws from N(mean, cov) by the Cholesky factor, equation (4).
+    """Turn standard normal noise into draws from N(mean, cov) by Cholesky, equation (4).
 
-    mean: (D,). cov: (D, D), positive definite. eps: (N, D), one row of noise per sample. Returns (N, D).
+    mean: (D,). cov: (D, D), positive definite. eps: (N, D), one row of noise per sample.
+    Returns (N, D).
     """
     factor = torch.linalg.cholesky(cov)  # (D, D), lower triangular
     return mean + eps @ factor.T
@@ -27,7 +28,8 @@ def sample_gaussian(mean, cov, eps):
 def decisive_test(answers, outputs, tol=1e-3):
     """Are there many right answers, and does the system draw one?
 
-    answers: (M, D), all right answers to one input. outputs: (N, D), what the system returned in N runs on it.
+    answers: (M, D), all right answers to one input.
+    outputs: (N, D), what the system returned in N runs on it.
     Returns "one answer", "draws" or "no draw".
     """
     if len(answers) == 1:

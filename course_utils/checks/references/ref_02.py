@@ -14,23 +14,23 @@ def responsibilities(log_weights, log_probs):
 
 
 def weights_and_means(x, resp):
-    """M-step of weights and means, equation (6): x (N, d), responsibilities (N, K) → w (K,), μ (K, d)."""
+    """M-step, equation (6): x (N, d), responsibilities (N, K) → w (K,), μ (K, d)."""
     owned = resp.sum(0)  # (K,): N_k
     return owned / len(x), resp.T @ x / owned[:, None]
 
 
 def latent_given_seen(x, mean, W, noise):
-    """p(z | x), equation (9), one component: x (N, s), mean (s,), W (s, r), noise σ² → m (N, r), C (r, r).
+    """p(z | x) of one component, equation (9): its means m (N, r) and covariance C (r, r).
 
-    s is the number of seen pixels; it may be 0.
+    x (N, s) holds the s seen pixels (s may be 0), mean (s,), W (s, r), noise σ².
     """
     precision = torch.eye(W.shape[1], dtype=W.dtype) + W.T @ W / noise
     cov = torch.linalg.inv(precision)
-    return (x - mean) @ W @ cov / noise, cov  # cov is symmetric, so C Wᵀ e as a row is eᵀ W C
+    return (x - mean) @ W @ cov / noise, cov  # cov is symmetric: C Wᵀ e as a row is eᵀ W C
 
 
 def kl_gaussians(mean_a, cov_a, mean_b, cov_b):
-    """KL(N(mean_a, cov_a) ‖ N(mean_b, cov_b)) in nats, equation (12): means (d,), covariances (d, d) → scalar."""
+    """KL(N(mean_a, cov_a) ‖ N(mean_b, cov_b)) in nats, (12): (d,), (d, d), … → scalar."""
     gap = mean_b - mean_a
     spread = torch.linalg.solve(cov_b, cov_a).trace()  # tr(Σ_b⁻¹ Σ_a), without an inverse
     distance = gap @ torch.linalg.solve(cov_b, gap)

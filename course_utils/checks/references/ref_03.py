@@ -7,9 +7,10 @@ import torch
 
 
 def pca(x, k):
-    """The k leading principal components of x (n, d): mean (d,), directions (k, d) as rows, variances (k,).
+    """The k leading principal components of x (n, d), after centring.
 
-    Centre first; directions have length 1; variances are those of the data along them (divide by n, not n − 1).
+    Returns the mean (d,), directions (k, d) as rows of length 1, and variances (k,),
+    those of the data along the directions (divide by n, not n − 1).
     """
     mean = x.mean(0)
     _, s, vt = torch.linalg.svd(x - mean, full_matrices=False)
@@ -28,7 +29,10 @@ def psnr(x_hat, x):
 
 
 def masked_loss(x_hat, x, hidden):
-    """Mean squared error over the hidden pixels alone: x_hat, x (B, d), hidden (B, d) bool → scalar."""
+    """Mean squared error over the hidden pixels alone.
+
+    x_hat, x (B, d), hidden (B, d) bool → scalar.
+    """
     return ((x_hat - x).square() * hidden).sum() / hidden.sum()
 
 

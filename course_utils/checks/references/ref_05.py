@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def player_loss(player, D, real, fake):
-    """Equation (2) for player "D", sending no gradient into `fake`; equation (3) for "G". D gives logits (B,)."""
+    """(2) for player "D", no gradient into `fake`; (3) for "G". D gives logits (B,)."""
     if player == "D":
         return -F.logsigmoid(D(real)).mean() - F.logsigmoid(-D(fake.detach())).mean()
     return -F.logsigmoid(D(fake)).mean()
@@ -20,13 +20,13 @@ def best_critic(log_p_data, log_p_model):
 
 
 def modes_covered(samples, centres, sigma):
-    """How many centres (K, d) have at least 20 of the samples (N, d) within 3σ of them; an int."""
+    """How many centres (K, d) have at least 20 samples (N, d) within 3σ of them; an int."""
     near = torch.cdist(samples, centres) <= 3 * sigma  # (N, K)
     return int((near.sum(0) >= 20).sum())
 
 
 def r1_penalty(D, real):
-    """Equation (8): half the mean squared norm of the gradient of D's logits in `real` (B, …); differentiable."""
+    """Equation (8): half the mean squared slope of D's logits at `real` (B, …)."""
     real = real.detach().requires_grad_(True)
     (slope,) = torch.autograd.grad(D(real).sum(), real, create_graph=True)  # the shape of real
     return 0.5 * slope.square().flatten(1).sum(1).mean()

@@ -7,9 +7,9 @@ import torch
 
 
 def pairwise_distances(a, b):
-    """Squared Euclidean distances (n, m) between the rows of a (n, d) and of b (m, d): equation (A1), without a loop.
+    """Squared distances (n, m) between the rows of a (n, d) and of b (m, d): equation (A1).
 
-    Rounding can leave a tiny negative number where a row meets itself: clamp it to 0.
+    No loop. Rounding can leave a tiny negative number where a row meets itself: clamp it to 0.
     """
     norms_a = a.square().sum(1)[:, None]  # (n, 1)
     norms_b = b.square().sum(1)[None]  # (1, m)
@@ -17,9 +17,9 @@ def pairwise_distances(a, b):
 
 
 def sgd_step(theta, loss_fn, lr):
-    """One gradient step, equation (A2): theta (any shape), loss_fn(theta) → scalar, step size lr; returns the new theta.
+    """One gradient step of size lr, equation (A2): theta (any shape), loss_fn(theta) → scalar.
 
-    Leave the argument as it is, and return a tensor that no longer belongs to a graph.
+    Leave the argument as it is, and return the new theta as a tensor that belongs to no graph.
     """
     theta = theta.detach().requires_grad_()  # same numbers, fresh record
     (gradient,) = torch.autograd.grad(loss_fn(theta), theta)
@@ -29,7 +29,8 @@ def sgd_step(theta, loss_fn, lr):
 def log_sum_exp(a, dim):
     """log Σ exp(a) over dimension dim, which disappears: equation (A3).
 
-    Each slice has its own maximum. A slice of only −inf gives −inf (a probability of zero), one with +inf gives +inf.
+    Each slice has its own maximum. A slice of only −inf gives −inf (a probability of zero),
+    one with +inf gives +inf.
     """
     top = a.amax(dim, keepdim=True)  # one maximum a slice, not one for the whole tensor
     top = torch.where(top.isfinite(), top, 0.0)  # −inf − (−inf) would be nan
@@ -39,33 +40,38 @@ def log_sum_exp(a, dim):
 def conditional_gaussian(mean, cov, seen, value):
     """Mean and covariance of the unseen coordinates given the seen ones: equation (A5).
 
-    mean (d,), cov (d, d), seen (d,) bool, value (number of seen,) → mean (u,), cov (u, u) with u unseen coordinates.
+    mean (d,), cov (d, d), seen (d,) bool, value (number of seen,) → mean (u,), cov (u, u)
+    with u unseen coordinates.
     """
-    cov_us, cov_ss = cov[~seen][:, seen], cov[seen][:, seen]
+    cov_us = cov[~seen][:, seen]
+    cov_ss = cov[seen][:, seen]
     gain = torch.linalg.solve(cov_ss, cov_us.T).T  # G (u, s), without an inverse
-    return mean[~seen] + gain @ (value - mean[seen]), cov[~seen][:, ~seen] - gain @ cov_us.T
+    half_mean = mean[~seen] + gain @ (value - mean[seen])
+    return half_mean, cov[~seen][:, ~seen] - gain @ cov_us.T
 
 
 def kl(p, q):
-    """KL(p ‖ q) in nats over the last dimension: equation (A6). p, q (..., K), rows sum to 1 → (...).
+    """KL(p ‖ q) in nats over the last dimension: equation (A6).
 
-    Where p = 0 the term is 0 (even if q = 0 too); where q = 0 < p the result is +inf. torch.xlogy may help.
+    p, q (..., K), rows sum to 1 → (...). Where p = 0 the term is 0 (even if q = 0 too);
+    where q = 0 < p the result is +inf. torch.xlogy may help.
     """
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)  # xlogy(0, anything) = 0
 
 
 def output_size(n, kernel, stride=1, padding=0, transposed=False):
-    """Output cells per side of a convolution (A8), or of a transposed convolution (A9), on n cells per side: an int."""
+    """Cells per side, an int, that a convolution (A8) or a transposed one (A9) makes of n."""
     if transposed:
         return (n - 1) * stride + kernel - 2 * padding
     return (n + 2 * padding - kernel) // stride + 1
 
 
 def frechet_gaussians(mean_a, cov_a, mean_b, cov_b):
-    """Squared Fréchet distance of two Gaussians, equation (A10): means (d,), covariances (d, d) → scalar tensor.
+    """Squared Fréchet distance of two Gaussians, equation (A10).
 
-    torch.linalg.eigh gives eigenvalues and eigenvectors (columns) of a symmetric matrix; rounding can make an
-    eigenvalue that should be 0 slightly negative, so clamp before the root.
+    Means (d,), covariances (d, d) → scalar tensor.
+    torch.linalg.eigh gives eigenvalues and eigenvectors (columns) of a symmetric matrix;
+    rounding can make one that should be 0 slightly negative, so clamp before the root.
     """
     values, vectors = torch.linalg.eigh(cov_a)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T  # symmetric square root of cov_a

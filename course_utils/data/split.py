@@ -1,0 +1,102 @@
+"""Images and their labels: `Split`, and the three splits of a set, `Images`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Images and their labels: `x` uint8 (N, C, H, W) in 0..255, `y` int64 (N,), on one device.
+
+    Raises ValueError if the two disagree in length or are of another type or shape.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def __post_init__(self):
+        if self.x.dtype != torch.uint8 or self.x.ndim != 4:
+            raise ValueError(
+                f"Split needs x as uint8 (N, C, H, W), not {self.x.dtype} {tuple(self.x.shape)}; "
+                "cu.to_uint8 converts floats in [0, 1]."
+            )
+        if self.y.dtype != torch.int64 or self.y.shape != self.x.shape[:1]:
+            raise ValueError(
+                f"Split needs one int64 label per image: x has {len(self.x)} images, "
+                f"y is {self.y.dtype} {tuple(self.y.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"Split(x: uint8 {tuple(self.x.shape)}, y: int64 {tuple(self.y.shape)}, on {self.x.device})"
+
+    def __getitem__(self, index) -> "Split":
+        """Return the chosen examples as a new Split (a copy): a slice, integers (list, array, tensor) or a
+        bool mask.
+
+        A single integer gives a Split of one image. Raises IndexError outside the range.
+        """
+        if isinstance(index, slice):
+            return Split(self.x[index].clone(), self.y[index].clone())
+        index = torch.as_tensor(index, device=self.x.device)
+        index = index.reshape(1) if index.ndim == 0 else index
+        if index.numel() == 0:
+            index = index.long()
+        return Split(self.x[index], self.y[index])
+
+    def __iter__(self) -> Iterator["Split"]:
+        """Iterate over the examples one by one; for minibatches use `cu.Batches`."""
+        return (self[i] for i in range(len(self)))
+
+    def float(self) -> torch.Tensor:
+        """Return the images as float32 (N, C, H, W) in [0, 1], exactly x / 255, on the same device."""
+        # A divisor on the device: with a Python number CUDA multiplies by 1/255, which is off by one unit at
+        # times.
+        return self.x.to(torch.float32) / torch.full((), 255.0, device=self.x.device)
+
+    def flat(self) -> torch.Tensor:
+        """Return the images as rows: float32 (N, C·H·W) in [0, 1]."""
+        return self.float().flatten(1)
+
+    def only(self, *labels: int) -> "Split":
+        """Return the examples of the given classes, in order. Raises ValueError for a label that does not
+        occur."""
+        keep = torch.zeros_like(self.y, dtype=torch.bool)
+        for label in labels:
+            hit = self.y == label
+            if not hit.any():
+                raise ValueError(
+                    f"No example has the label {label!r}; there are: {self.y.unique().tolist()}."
+                )
+            keep |= hit
+        return self[keep]
+
+    def sample(self, n: int, seed: int = 0) -> "Split":
+        """Return `n` different random examples, the same for the same seed. Raises ValueError if there are
+        fewer."""
+        if not 0 <= n <= len(self):
+            raise ValueError(
+                f"Cannot draw {n} different examples from {len(self)}; choose n up to {len(self)}."
+            )
+        generator = torch.Generator().manual_seed(seed)
+        return self[torch.randperm(len(self), generator=generator)[:n]]
+
+    def to(self, device: torch.device | str) -> "Split":
+        """Return the split on `device` (itself if it is there already)."""
+        return Split(self.x.to(device), self.y.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """An image set: three `Split`s, its `name`, and `classes`, the ten class names in the order of the
+    labels."""
+
+    train: Split
+    val: Split
+    test: Split
+    name: str
+    classes: tuple[str, ...]

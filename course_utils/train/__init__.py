@@ -1,0 +1,11 @@
+"""Training: `loop` repeats a step that the lesson writes, `fit` writes the usual step for one model and one
+loss."""
+
+from course_utils.train.ema import EMA
+from course_utils.train.fit import fit
+from course_utils.train.history import History
+from course_utils.train.interrupts import OutOfMemory
+from course_utils.train.loop import loop
+from course_utils.train.resume import forget
+
+__all__ = ["EMA", "History", "OutOfMemory", "fit", "forget", "loop"]

@@ -1,0 +1,143 @@
+"""tasks.py: what the commands do on a machine where something is missing, and that they are idempotent."""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import tasks
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """A checkout without .venv; pip and venv are replaced by a recorder whose outcome a test may set."""
+    calls = []
+    outcome = {"returncode": 0, "stdout": ""}
+
+    def run(command, **options):
+        calls.append([str(part) for part in command])
+        if "venv" in command:
+            tasks.venv_python().parent.mkdir(parents=True)
+            tasks.venv_python().touch()
+        pip = "pip" in command
+        return subprocess.CompletedProcess(
+            command, outcome["returncode"] if pip else 0, outcome["stdout"], ""
+        )
+
+    monkeypatch.setattr(tasks, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(tasks, "STAMP", tmp_path / ".venv" / "installed.sha256")
+    monkeypatch.setattr(tasks.subprocess, "run", run)
+    return calls, outcome
+
+
+def test_the_environment_is_made_once_and_not_again(fresh):
+    calls, _ = fresh
+    assert tasks.ensure_environment() == str(tasks.venv_python())
+    made_by, installed_by = calls
+    assert made_by == [tasks.base_python(), "-m", "venv", str(tasks.VENV)]
+    assert installed_by[:4] == [str(tasks.venv_python()), "-m", "pip", "install"]
+    assert installed_by[-2:] == ["-e", ".[dev]"]
+    made = len(calls)
+    tasks.ensure_environment()
+    assert len(calls) == made
+
+
+def test_changed_dependencies_install_again(fresh, monkeypatch):
+    calls, _ = fresh
+    tasks.ensure_environment()
+    made = len(calls)
+    monkeypatch.setattr(tasks, "fingerprint", lambda: "changed")
+    tasks.ensure_environment()
+    assert len(calls) == made + 1  # pip alone: the interpreter is kept
+
+
+def test_an_environment_that_belongs_to_another_checkout_is_left_alone(fresh, tmp_path, monkeypatch):
+    """A .venv that is a link: installing into it would point its owner's course at this one."""
+    calls, _ = fresh
+    other = tmp_path / "other"
+    owned = other / ".venv"
+    owned.mkdir(parents=True)
+    tasks.VENV.symlink_to(owned)
+    (owned / "owner.txt").write_text(str(other))
+    with pytest.raises(SystemExit, match=f"belongs to {other}.*remove the link"):
+        tasks.ensure_environment()
+    assert calls == []
+    (owned / "owner.txt").write_text(str(tasks.ROOT))  # a link to one's own environment on another disk
+    tasks.ensure_environment()
+    assert any("pip" in call for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("log", "remedy"),
+    [
+        ("OSError: [Errno 28] No space left on device", "disk is full"),
+        (
+            "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution",
+            "check the network",
+        ),
+        ("ReadTimeoutError: Read timed out.", "check the network"),
+        ("ERROR: ResolutionImpossible", "ResolutionImpossible"),
+    ],
+)
+def test_a_failed_install_says_what_to_do_and_leaves_no_stamp(fresh, log, remedy):
+    _, outcome = fresh
+    outcome.update(returncode=1, stdout=log)
+    with pytest.raises(SystemExit, match=remedy):
+        tasks.ensure_environment()
+    assert not tasks.STAMP.exists()
+    outcome.update(returncode=0)
+    tasks.ensure_environment()
+    assert tasks.STAMP.exists()
+
+
+def test_an_old_python_is_refused_in_one_line(fresh, monkeypatch):
+    Version = collections.namedtuple("Version", "major minor micro")
+    monkeypatch.setattr(tasks.sys, "version_info", Version(3, 9, 2))
+    with pytest.raises(SystemExit, match="this is Python 3.9; the course needs 3.11") as stop:
+        tasks.ensure_environment()
+    assert "\n" not in str(stop.value)
+
+
+def test_a_full_disk_is_noticed_before_the_install(fresh, monkeypatch):
+    Usage = collections.namedtuple("Usage", "total used free")
+    monkeypatch.setattr(tasks.shutil, "disk_usage", lambda _: Usage(1, 1, 2 * 2**30))
+    with pytest.raises(SystemExit, match="2.0 GB are free here and the install needs about 9"):
+        tasks.ensure_environment()
+    assert fresh[0] == []
+
+
+def test_an_unknown_word_prints_the_help():
+    done = subprocess.run(
+        [sys.executable, "tasks.py", "labb"], cwd=tasks.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "lab " in done.stdout and "doctor" in done.stdout
+
+
+def test_doctor_names_a_remedy_for_a_broken_machine():
+    env = {**os.environ, "COURSE_PROFILE": "full"}
+    done = subprocess.run(
+        [sys.executable, "tools/doctor.py"], cwd=tasks.ROOT, capture_output=True, text=True, env=env
+    )
+    assert done.returncode >= 1
+    assert "REMEDY  profile: COURSE_PROFILE is 'full'" in done.stdout
+    assert "ok      packages" in done.stdout
+
+
+def test_lab_opens_the_first_lesson_and_asks_nothing(fresh, monkeypatch):
+    """The printed address itself leads to lesson 00, and JupyterLab's question about its newsletter is
+    answered."""
+    calls, _ = fresh
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert tasks.lab(["--port", "8899"]) == 0
+    command = calls[-1]
+    opened = next(part.partition("=")[2] for part in command if part.startswith("--LabApp.default_url"))
+    assert (tasks.ROOT / opened.removeprefix("/lab/tree/")).is_file()
+    assert command[-2:] == ["--port", "8899"] and ("--no-browser" in command) == sys.platform.startswith(
+        "linux"
+    )
+    settings = json.loads((tasks.VENV / "share/jupyter/lab/settings/overrides.json").read_text())
+    assert settings == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}

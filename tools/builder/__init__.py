@@ -1,0 +1,1 @@
+"""The notebook builder: from lessons/NN_slug.py to notebooks/NN_slug.ipynb."""
