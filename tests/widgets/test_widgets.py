@@ -3,6 +3,7 @@ leaks."""
 
 import base64
 import time
+from types import SimpleNamespace
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -133,14 +134,19 @@ def test_moving_a_control_replaces_the_bytes_of_the_same_image():
     assert image.value == first and not plt.get_fignums()
 
 
-def test_slow_drawings_wait_for_the_slider_to_be_let_go():
-    def slow(height):
-        time.sleep(panel.SLOW)
-        return bar(height)
+def test_slow_drawings_wait_for_the_slider_to_be_let_go(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(panel, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
-    assert cu.explore(slow, "Slow.", height=(0, 10)).controls["height"].continuous_update is False
-    quick = cu.explore(lambda height: images.enlarged(np.full((4, 4), height / 10)), "Quick.", height=(0, 10))
-    assert quick.controls["height"].continuous_update is True
+    def takes(seconds):
+        def drawing(height):
+            now[0] += seconds
+            return bar(height)
+
+        return cu.explore(drawing, "A bar.", height=(0, 10)).controls["height"].continuous_update
+
+    assert takes(1.01 * panel.SLOW) is False
+    assert takes(0.99 * panel.SLOW) is True
 
 
 def test_surprise_me_draws_values_of_the_controls():
