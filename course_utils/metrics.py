@@ -6,10 +6,12 @@ Nothing here is compared across different n: a Fréchet distance is biased upwar
 n.
 """
 
+import json
 import math
 import zipfile
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -93,24 +95,45 @@ def test_features() -> Tensor:
     They ship beside the classifier (rounded to float16, which moves a distance by less than its fourth digit)
     and are computed afresh where the classifier is not the one they belong to.
     """
-    shipped = _shipped_test_features()
-    if shipped is not None:
-        return shipped
+    return _real_features("test")
+
+
+@cache
+def validation_features() -> Tensor:
+    """Return the features of the 5,000 validation images, float64 (5000, 128); shipped like those of test."""
+    return _real_features("validation")
+
+
+def _real_features(split: str) -> Tensor:
+    """The shipped features of a split; computed where they belong to other weights or cannot be read."""
+    try:
+        with np.load(_judge_file(f"{split}_features.npz"), allow_pickle=False) as kept:
+            if str(kept["weights"]) == judge_checksum():
+                return torch.from_numpy(kept["features"]).double()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        pass
+    return features(_images(split))
+
+
+def _images(split: str) -> Tensor:
     from course_utils import data
 
-    return features(data.mnist().test.x)
+    digits = data.mnist()
+    return {"test": digits.test, "validation": digits.val, "training": digits.train}[split].x
 
 
-def _shipped_test_features() -> Tensor | None:
-    """The shipped features of the test images, or None if they belong to other weights or cannot be read."""
-    path = folders.data_dir() / "judge" / "test_features.npz"
+def _judge_file(name: str):
+    return folders.data_dir() / "judge" / name
+
+
+@cache
+def _shipped_real() -> dict:
+    """The shipped scores of real digits, or nothing if they belong to other weights or cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            if str(kept["weights"]) != judge_checksum():
-                return None
-            return torch.from_numpy(kept["features"]).double()
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
+        kept = json.loads(_judge_file("real_scores.json").read_text(encoding="utf-8"))
+        return kept["scores"] if kept["weights"] == judge_checksum() else {}
+    except (OSError, KeyError, ValueError, TypeError):
+        return {}
 
 
 def judge_checksum() -> str:
@@ -120,14 +143,23 @@ def judge_checksum() -> str:
     return runs.load("classifier").card["files"]["weights.safetensors"]
 
 
-def save_test_features() -> None:
-    """Write data/judge/test_features.npz anew; whoever trains another classifier calls it."""
-    from course_utils import data
-
-    path = folders.data_dir() / "judge" / "test_features.npz"
-    path.parent.mkdir(exist_ok=True)
-    values = features(data.mnist().test.x).to(torch.float16).numpy()
-    np.savez_compressed(path, features=values, weights=np.array(judge_checksum()))
+def save_judge() -> None:
+    """Write data/judge/ anew, features and scores of real digits; whoever trains another classifier calls
+    it."""
+    weights = judge_checksum()
+    _judge_file("").mkdir(exist_ok=True)
+    for split in ("test", "validation"):
+        values = features(_images(split)).to(torch.float16).numpy()
+        np.savez_compressed(_judge_file(f"{split}_features.npz"), features=values, weights=np.array(weights))
+    for kept in (test_features, validation_features, _reference):
+        kept.cache_clear()
+    scores = {
+        f"{reference}, n = {n}": {name: asdict(row) for name, row in _measure_real(n, reference).items()}
+        for reference in REFERENCES
+        for n in USUAL_N
+    }
+    text = json.dumps({"weights": weights, "scores": scores}, indent=1)
+    _judge_file("real_scores.json").write_text(text + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -198,6 +230,177 @@ def quality(samples: Tensor, n: int | None = None, seed: int = 0) -> Quality:
         for i, (half, _) in enumerate(_halves(len(real), seed))
     ]
     return Quality(n, float(np.mean(values)), float(np.std(values, ddof=1)), *floor(n, seed))
+
+
+SETS = 5
+"""Independent sample sets behind an error bar, where there are enough samples."""
+REFERENCES = ("test", "validation")
+_CHUNK = 1000
+USUAL_N = (200, 250, 500, 1000, 2000, 5000)
+"""The n whose real rows ship."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How near samples are to a reference of real digits: the mean over independent sets of `n` samples each.
+
+    `distance` is the Fréchet distance, `kid` the kernel distance; `…_spread` is the standard deviation over
+    the `sets`, of a single set of n, and NaN where there was one set only. That is what "±" means in this
+    course, and nothing else.
+    """
+
+    n: int
+    sets: int
+    reference: str
+    distance: float
+    distance_spread: float
+    kid: float
+    kid_spread: float
+
+    COLUMNS: ClassVar[tuple[str, str, str]] = ("Fréchet distance", "KID", "sets")
+
+    def row(self, digits: int = 2) -> list[str]:
+        """Return the cells of a table row under `COLUMNS`."""
+        return [
+            _with_spread(self.distance, self.distance_spread, digits),
+            _with_spread(self.kid, self.kid_spread, digits + 1),
+            str(self.sets),
+        ]
+
+    def __str__(self) -> str:
+        distance, kid, _ = self.row()
+        sets = "one set" if self.sets == 1 else f"{self.sets} sets"
+        return (
+            f"Fréchet distance {distance}, KID {kid} ({sets} of n = {self.n:,} against {self.reference}"
+            " digits)"
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Return all numbers by name, for a card."""
+        return asdict(self)
+
+
+def _with_spread(value: float, spread: float, digits: int) -> str:
+    """value ± spread, or the value alone where one set gave none."""
+    text = f"{value:,.{digits}f}"
+    return text if math.isnan(spread) else f"{text} ± {spread:,.{digits}f}"
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """Real digits that samples are compared with: features for the kernel, moments for the Fréchet distance."""
+
+    features: Tensor  # (N, D)
+    moments: list[tuple[Tensor, Tensor]]  # of sets of 5,000; a distance is the mean over them
+    self_kernel: float  # mean kernel over all pairs of different images
+
+
+@cache
+def _reference(name: str) -> _Reference:
+    """The reference "test" (20 random halves of the test digits) or "validation" (all 5,000)."""
+    if name not in REFERENCES:
+        raise ValueError(f"reference is {' or '.join(map(repr, REFERENCES))}, not {name!r}.")
+    if name == "test":
+        real = test_features()
+        sets = [real[half] for half, _ in _halves(len(real), seed=0)]
+    else:
+        real = validation_features()
+        sets = [real]
+    return _Reference(real, [moments(x) for x in sets], _mean_kernel(real))
+
+
+def _kernel_sum(a: Tensor, b: Tensor) -> float:
+    """Sum of (x·y / D + 1)³ over all pairs of rows of a (N, D) and b (M, D), a thousand rows at a time."""
+    size = a.shape[1]
+    return sum((part @ b.T / size + 1).pow(3).sum().item() for part in a.split(_CHUNK))
+
+
+def _mean_kernel(x: Tensor) -> float:
+    """Mean of the kernel over all pairs of different rows of x (N, D)."""
+    own = (x.square().sum(1) / x.shape[1] + 1).pow(3).sum().item()
+    return (_kernel_sum(x, x) - own) / (len(x) * (len(x) - 1))
+
+
+def _split(samples, n: int | None) -> list[Tensor]:
+    """Disjoint sets of n features each, from uint8 images (N, …) or from a list of such tensors, one a set."""
+    if not isinstance(samples, torch.Tensor | np.ndarray):
+        sets = [features(one) for one in samples]
+        if n is None:
+            n = min(len(one) for one in sets)
+        sets = [one[:n] for one in sets]
+    else:
+        n = min(len(samples), 1000) if n is None else n
+        sets = list(features(samples[: max(1, len(samples) // n) * n]).split(n))
+    if not sets or any(len(one) < n for one in sets):
+        counts = ", ".join(str(len(one)) for one in sets) or "none"
+        raise ValueError(f"Asked for sets of n = {n} samples, but there are only {counts}.")
+    return sets
+
+
+def score(samples, n: int | None = None, reference: str = "test") -> Score:
+    """Measure how near uint8 samples are to real digits, with an error bar from independent sets.
+
+    `samples`: one tensor (N, 1, 28, 28), cut into N // n disjoint sets of `n` (default min(N, 1000)), or a
+    list of tensors, one a set. `reference`: "validation" for every choice, "test" for a last table only.
+    Compare only at equal n: a Fréchet distance is biased upward by an amount that depends on n. Raises
+    ValueError for fewer than n samples.
+    """
+    real = _reference(reference)
+    distances, kernels = [], []
+    for fake in _split(samples, n):
+        mine = moments(fake)
+        distances.append(float(np.mean([gaussian_frechet(*mine, *other) for other in real.moments])))
+        across = _kernel_sum(fake, real.features) / (len(fake) * len(real.features))
+        kernels.append(_mean_kernel(fake) + real.self_kernel - 2 * across)
+    spreads = [float(np.std(x, ddof=1)) if len(x) > 1 else math.nan for x in (distances, kernels)]
+    return Score(
+        len(fake), len(distances), reference,
+        float(np.mean(distances)), spreads[0], float(np.mean(kernels)), spreads[1],
+    )  # fmt: skip
+
+
+def real(n: int, reference: str = "test") -> dict[str, Score]:
+    """Return the scores of real digits, the rows without which no score can be read: name → Score.
+
+    "training digits": five random sets of n of the 55,000. "validation digits", beside the test digits only:
+    as many sets of n as the 5,000 hold, at most five. They are from other writers than the test digits, which
+    makes them a harder yardstick. Shipped for the usual n, computed for others.
+    """
+    if reference not in REFERENCES:
+        raise ValueError(f"reference is {' or '.join(map(repr, REFERENCES))}, not {reference!r}.")
+    shipped = _shipped_real().get(f"{reference}, n = {n}")
+    if shipped is not None:
+        return {name: Score(**figures) for name, figures in shipped.items()}
+    return _measure_real(n, reference)
+
+
+def _measure_real(n: int, reference: str) -> dict[str, Score]:
+    rows = {}
+    for split in ("training", "validation")[: 2 if reference == "test" else 1]:
+        images = _images(split)
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(images), generator=generator)
+        sets = min(SETS, len(images) // n)
+        rows[f"{split} digits"] = score(images[order[: sets * n]], n, reference)
+    return rows
+
+
+def scoreboard(models: dict, n: int, reference: str = "test") -> dict[str, Score]:
+    """Return the scores of several models with those of real digits in front: name → Score.
+
+    `models`: name → samples as `score` takes them, or a Score at the same n and reference. Raises ValueError
+    where a Score at another n or reference is mixed in.
+    """
+    rows = dict(real(n, reference))
+    for name, samples in models.items():
+        found = samples if isinstance(samples, Score) else score(samples, n, reference)
+        if (found.n, found.reference) != (n, reference):
+            raise ValueError(
+                f"{name} was measured at n = {found.n} against {found.reference} digits; this table is n = {n}"
+                f" against {reference} digits, and the two cannot be compared."
+            )
+        rows[name] = found
+    return rows
 
 
 def kid(a: Tensor, b: Tensor) -> float:

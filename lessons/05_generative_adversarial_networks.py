@@ -1540,7 +1540,7 @@ cu.table(rows, columns, "n = 5,000 samples; one seed.", digits=1)
 # | super-resolution, inpainting | a pixel loss says *what*, D says *how sharp* | 16 |
 # | one kind of image into another (horse to zebra, sketch to photo) | D judges the target domain | 17 |
 # | more training data for a rare class | samples join the training set; check that they add something | 20 |
-# | the decoder of latent diffusion | a small D sharpens an autoencoder's output | 15 |
+# | the decoder of latent diffusion | a small D sharpens an autoencoder's output | lesson 15 |
 # | one-step copies of slow diffusion models | D compares the copy with the original | 14 |
 #
 # **Not GANs**, though often called so: *neural style transfer* as first published (Gatys, Ecker and Bethge, 2015) optimises the pixels of one image against fixed features, no generator, no game;

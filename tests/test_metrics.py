@@ -134,20 +134,14 @@ def test_the_classifier_classifies_as_its_card_says():
     assert abs(right - card) < 4 * math.sqrt(card * (1 - card) / 2000)
 
 
-@pytest.fixture(scope="module")
-def few_real(monkeypatch_module):
+@pytest.fixture
+def few_real(monkeypatch):
     """A test set of 2,000 instead of 10,000 digits, so that the floor costs little here."""
     some = metrics.features(data.mnist().test.x[::5])
-    monkeypatch_module.setattr(metrics, "test_features", lambda: some)
+    monkeypatch.setattr(metrics, "test_features", lambda: some)
     metrics.floor.cache_clear()
     yield some
     metrics.floor.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def monkeypatch_module():
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
 
 
 def test_the_floor_falls_with_n_and_noise_is_far_above_it(few_real):
@@ -163,7 +157,7 @@ def test_the_floor_falls_with_n_and_noise_is_far_above_it(few_real):
 
 
 def test_the_shipped_features_of_the_test_images_are_the_judges(monkeypatch):
-    shipped = metrics._shipped_test_features()
+    shipped = metrics.test_features()
     assert shipped.shape == (10_000, 128) and shipped.dtype == torch.float64
     few = slice(4_000, 4_200)
     fresh = metrics.features(data.mnist().test.x[few])
@@ -178,13 +172,78 @@ def test_the_shipped_features_of_the_test_images_are_the_judges(monkeypatch):
     kept="the same figures, from features computed afresh",
 )
 def test_features_that_do_not_belong_to_the_judge_are_computed_afresh(monkeypatch, tmp_path):
-    monkeypatch.setattr(metrics, "judge_checksum", lambda: "of another classifier")
-    assert metrics._shipped_test_features() is None
-    monkeypatch.undo()
+    computed = []
+    monkeypatch.setattr(metrics, "features", lambda images: computed.append(len(images)))
+    uncached = metrics._real_features
+    uncached("test")
+    assert computed == []
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics, "judge_checksum", lambda: "of another classifier")
+        uncached("test")
+    assert computed == [10_000]
     monkeypatch.setattr(metrics.folders, "data_dir", lambda: tmp_path)
-    assert metrics._shipped_test_features() is None
+    monkeypatch.setattr(metrics, "judge_checksum", lambda: "whoever")
+    monkeypatch.setattr(metrics, "_images", lambda split: [split])
+    uncached("validation")
     (tmp_path / "judge").mkdir()
-    (tmp_path / "judge" / "test_features.npz").write_bytes(b"PK\x03\x04 damaged")
+    (tmp_path / "judge" / "validation_features.npz").write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(zipfile.BadZipFile):
-        np.load(tmp_path / "judge" / "test_features.npz")
-    assert metrics._shipped_test_features() is None
+        np.load(tmp_path / "judge" / "validation_features.npz")
+    uncached("validation")
+    assert computed == [10_000, 1, 1]
+
+
+def images(split: str, start: int, n: int) -> torch.Tensor:
+    return metrics._images(split)[start : start + n]
+
+
+def test_a_score_is_the_mean_and_the_spread_over_independent_sets():
+    sets = [images("training", start, 200) for start in (0, 200, 400)]
+    real = metrics._reference("validation")
+    by_hand = [metrics.frechet(metrics.features(one), real.features) for one in sets]
+    found = metrics.score(sets, reference="validation")
+    assert (found.n, found.sets, found.reference) == (200, 3, "validation")
+    assert found.distance == pytest.approx(np.mean(by_hand), rel=1e-6)
+    assert found.distance_spread == pytest.approx(np.std(by_hand, ddof=1), rel=1e-5)
+    assert found == metrics.score(torch.cat(sets), n=200, reference="validation"), "cut into the same sets"
+    kernels = [metrics.kid(metrics.features(one), real.features) for one in sets]
+    assert found.kid == pytest.approx(np.mean(kernels), rel=1e-6)
+    assert found.kid_spread == pytest.approx(np.std(kernels, ddof=1), rel=1e-5)
+
+
+def test_one_set_has_no_spread_and_says_none():
+    found = metrics.score(images("training", 0, 300), n=300, reference="validation")
+    assert found.sets == 1 and np.isnan(found.distance_spread) and np.isnan(found.kid_spread)
+    assert "±" not in str(found) and "one set of n = 300 against validation digits" in str(found)
+
+
+def test_the_test_reference_is_the_mean_over_halves_as_it_always_was():
+    some = images("validation", 0, 400)
+    assert metrics.score(some, n=400).distance == pytest.approx(metrics.quality(some).distance, rel=1e-9)
+
+
+def test_the_shipped_scores_of_real_digits_are_what_the_judge_says(monkeypatch):
+    for reference, rows in (("test", 2), ("validation", 1)):
+        shipped = metrics.real(200, reference)
+        assert len(shipped) == rows
+        computed = metrics._measure_real(200, reference)
+        for name, row in computed.items():
+            assert shipped[name].distance == pytest.approx(row.distance, rel=1e-3)
+            assert shipped[name].distance_spread == pytest.approx(row.distance_spread, rel=1e-2)
+    monkeypatch.setattr(metrics, "_shipped_real", dict)
+    assert metrics.real(200, "validation")["training digits"].sets == 5
+
+
+def test_a_scoreboard_has_real_digits_in_front_and_refuses_other_n():
+    garbage = torch.randint(0, 256, (400, 1, 28, 28), dtype=torch.uint8)
+    board = metrics.scoreboard({"noise": garbage}, 200, "validation")
+    assert list(board) == ["training digits", "noise"]
+    assert board["noise"].sets == 2
+    assert board["noise"].distance > 20 * board["training digits"].distance
+    other = metrics.score(garbage, n=400, reference="validation")
+    with pytest.raises(ValueError, match="n = 400 against validation digits; this table is n = 200"):
+        metrics.scoreboard({"noise": other}, 200, "validation")
+    with pytest.raises(ValueError, match="only 400"):
+        metrics.score(garbage, n=401)
+    with pytest.raises(ValueError, match="reference is 'test' or 'validation'"):
+        metrics.real(200, "train")

@@ -62,14 +62,19 @@ def time_lesson(source: Path, sets: bool) -> None:
 
 
 def scatter_of_sets(draw, seconds: float) -> dict | None:
-    """The Fréchet distances of independent sets: {"n", "mean", "spread"}, or None where drawing takes too
-    long."""
+    """Fréchet and kernel distances of independent sets: {"n", "mean", "spread", "kid", "kid_spread"}, or None
+    where drawing takes too long."""
     if SETS * IMAGES / 1_000 * seconds > MOST_SECONDS:
         return None
     with randomness.forked(), torch.no_grad():
-        made = [cu.metrics.quality(cu.to_uint8(draw(IMAGES)).cpu()).distance for _ in range(SETS)]
-    found = torch.tensor(made, dtype=torch.float64)
-    return {"n": SETS, "mean": round(found.mean().item(), 2), "spread": round(found.std().item(), 2)}
+        found = cu.metrics.score([cu.to_uint8(draw(IMAGES)).cpu() for _ in range(SETS)])
+    return {
+        "n": SETS,
+        "mean": round(found.distance, 2),
+        "spread": round(found.distance_spread, 2),
+        "kid": round(found.kid, 3),
+        "kid_spread": round(found.kid_spread, 3),
+    }
 
 
 def main(argv: list[str]) -> int:

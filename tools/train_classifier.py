@@ -70,7 +70,7 @@ def main() -> None:
         figures=figures,
         history=history,
     )
-    cu.metrics.save_test_features()
+    cu.metrics.save_judge()
     print(figures)
 
 

@@ -1,4 +1,5 @@
-"""Checks of lesson 00: log-likelihood under independent pixels, sampling a Gaussian, the decisive test."""
+"""Checks of lesson 00: log-likelihood under independent pixels, sampling a Gaussian, a bet, broken coins, the
+decisive test."""
 
 import itertools
 
@@ -82,6 +83,48 @@ def sample_gaussian(fn):
     root = call(fn, torch.zeros(5), cov, torch.eye(5))
     expect_close(
         root.T @ root, cov, "in five dimensions the covariance is not Σ; is a size fixed to 2?", atol=1e-4
+    )
+
+
+@exercise(
+    "00.blank", verified="a percentage between 0 and 100; whether it is right, the table below will show"
+)
+def blank_page_beats(fn):
+    bet = call(fn)
+    number = isinstance(bet, int | float) and not isinstance(bet, bool)
+    expect(number, f"return one number, the percentage you expect; yours is a {type(bet).__name__}.")
+    expect(0 <= bet <= 100, "a percentage lies between 0 and 100.")
+
+
+@exercise(
+    "00.overconfident",
+    verified=(
+        "every coin is a probability; the training images are likelier than under (2) and still possible; some"
+        " image is not"
+    ),
+)
+def overconfident_coins(fn):
+    ink = torch.tensor([[0, 1, 1, 0], [0, 1, 0, 0], [0, 1, 1, 1], [0, 1, 0, 1], [0, 1, 1, 1.0]])
+    theta = call(fn, ink)
+    expect_shape(theta, (4,), "one coin for each pixel: average over the images, dim=0.")
+    expect(((theta >= 0) & (theta <= 1)).all(), "a coin is a probability, between 0 and 1.")
+    own = (torch.xlogy(ink, theta) + torch.xlogy(1 - ink, 1 - theta)).sum()
+    expect(
+        torch.isfinite(own),
+        "your coins call one of the training images impossible, so the training data do reveal it: a coin may"
+        " be 0 or 1 only where all training images agree.",
+    )
+    expect(
+        ((theta == 0) | (theta == 1)).any(),
+        "nothing is broken yet: every image still has a positive probability. Leave out the two pretended"
+        " images of (2).",
+    )
+    laplace = (ink.sum(0) + 1) / (len(ink) + 2)
+    smoothed = (torch.xlogy(ink, laplace) + torch.xlogy(1 - ink, 1 - laplace)).sum()
+    expect(
+        own > smoothed,
+        "the training images are less likely than under (2): where the images disagree, the best coin is the"
+        " fraction with ink.",
     )
 
 

@@ -1,4 +1,5 @@
-"""Checks of lesson 02: responsibilities, the M-step, the latent given seen pixels, KL between Gaussians."""
+"""Checks of lesson 02: ancestral sampling, responsibilities, the M-step, a likelihood broken on purpose, a bet,
+KL between Gaussians."""
 
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
@@ -14,6 +15,67 @@ def _pair(out, hint):
     """Two results, or the hint that says which two."""
     expect(isinstance(out, (tuple, list)) and len(out) == 2, hint)
     return out
+
+
+def _generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@exercise(
+    "02.sample",
+    verified=(
+        "the causes have the weights; each component's draws have its mean and covariance; the generator decides"
+    ),
+)
+def sample_mixture(fn):
+    weights = torch.tensor([0.7, 0.3], dtype=torch.float64)
+    means = torch.tensor([[-80.0, 0.0], [80.0, 5.0]], dtype=torch.float64)
+    covs = torch.tensor([[[9.0, 3.0], [3.0, 2.0]], [[1.0, -0.8], [-0.8, 4.0]]], dtype=torch.float64)
+    x, k = _pair(
+        call(fn, weights, means, covs, 20_000, _generator()),
+        "return two things: the points x and their causes k.",
+    )
+    expect_shape(x, (20_000, 2), "n points in d dimensions.")
+    expect_shape(k, (20_000,), "one cause a point: k (n,).")
+    left = x[:, 0] < 0
+    expect(
+        ((x[:, 0].abs() - 80).abs() < 45).all(),
+        "some points lie between the two far clusters: choose *one* component for each point; do not average"
+        " the components.",
+    )
+    expect(
+        bool((left == (torch.as_tensor(k) == 0)).all()),
+        "k does not tell which component made the point: use the same k for the mean, and return it.",
+    )
+    expect_close(
+        left.double().mean(), 0.7, "component 0 has weight 0.7: choose k with the weights.", atol=0.02, rtol=0
+    )
+    _draws_of_each(x, left, means, covs)
+    again, _ = call(fn, weights, means, covs, 20_000, _generator())
+    expect(
+        torch.equal(torch.as_tensor(again), torch.as_tensor(x)),
+        "the same generator must give the same draws: pass `generator=generator` to every random function.",
+    )
+    three, _ = call(
+        fn, torch.ones(4).double() / 4, _random(4, 3), torch.eye(3).double().repeat(4, 1, 1), 5, _generator()
+    )
+    expect_shape(three, (5, 3), "K = 4 components in d = 3 dimensions: is a size or an axis fixed to 2?")
+
+
+def _draws_of_each(x, left, means, covs):
+    """Mean and covariance of the draws of each component."""
+    for k, mine in enumerate((left, ~left)):
+        own = x[mine]
+        expect_close(own.mean(0), means[k], "the draws of a component have its mean μ_k.", atol=0.15, rtol=0)
+        L = torch.linalg.cholesky(covs[k])
+        found = own.T.cov()
+        for wrong, hint in (
+            (L.T @ L, "the covariance of your draws is LᵀL instead of LLᵀ: each point is L ε, not ε L."),
+            (covs[k] @ covs[k], "you multiply ε by Σ; the factor is its Cholesky factor L, with LLᵀ = Σ."),
+            (torch.eye(2).double(), "the draws of a component have covariance I: is the factor L_k missing?"),
+        ):
+            expect(not torch.allclose(found, wrong, atol=0.35, rtol=0.05), hint)
+        expect_close(found, covs[k], "the draws of component k must have covariance Σ_k.", atol=0.35, rtol=0)
 
 
 @exercise(
@@ -55,12 +117,14 @@ def responsibilities(fn):
         "where all components have the same density, the responsibilities are the weights: add log w first.",
     )
     expect_close(
-        flat_px, torch.zeros(4), "log p(x) of equal densities 1 is log Σ w = 0: sum w_k N_k, not N_k."
+        flat_px,
+        torch.zeros(4),
+        "log p(x) of equal densities 1 is log Σ w = 0: sum w_k p(x | k), not p(x | k).",
     )
     expect_close(
         log_r + log_px[:, None],
         log_w + log_n,
-        "log r + log p(x) must be the log joint, log w + log N (equation 3).",
+        "log r + log p(x) must be the log joint, log w + log p(x | k) (equation 3).",
     )
 
 
@@ -78,7 +142,7 @@ def weights_and_means(fn):
     expect_shape(means, (2, 2), "one mean per component: responsibilities (K, N) times points (N, d).")
     expect(
         not torch.allclose(weights.sum(), torch.tensor(6.0, dtype=torch.float64)),
-        "your weights sum to N: divide the number of points owned, N_k, by N.",
+        "your weights sum to N: divide the number of points owned, R_k, by N.",
     )
     expect_close(
         weights, [4 / 6, 2 / 6], "with four points in the first of two groups the weights are 4/6 and 2/6."
@@ -86,7 +150,7 @@ def weights_and_means(fn):
     groups = torch.stack([x[:4].mean(0), x[4:].mean(0)])
     expect(
         not torch.allclose(means, hard.T @ x / 6),
-        "you divide the means by N; a component's mean is over the points it owns: divide by N_k.",
+        "you divide the means by N; a component's mean is over the points it owns: divide by R_k.",
     )
     expect_close(means, groups, "with hard assignments the means are the means of the groups.")
     soft = _random(50, 3, seed=2).softmax(1)
@@ -108,60 +172,80 @@ def weights_and_means(fn):
     )
 
 
+def _log_px(x, weights, means, covs):
+    """log p(x) of a mixture, (N,)."""
+    return (MultivariateNormal(means, covs).log_prob(x[:, None]) + weights.log()).logsumexp(1)
+
+
 @exercise(
-    "02.conditional",
+    "02.spike",
     verified=(
-        "nothing seen gives N(0, I), the mean image z = 0; agrees with the conditional of the joint Gaussian"
+        "a legal mixture; on three sets of points it beats one Gaussian by more than 100 nats, and fresh points prefer"
+        " the Gaussian: maximum likelihood is broken"
     ),
 )
-def latent_given_seen(fn):
-    W, mean, noise = _random(6, 2, seed=4), _random(6, seed=5), torch.tensor(0.3, dtype=torch.float64)
-    x = _random(5, 6, seed=6)
-    z, cov = _pair(
-        call(fn, x, mean, W, noise), "return two things: the means of z (N, r) and their covariance (r, r)."
-    )
-    expect_shape(z, (5, 2), "one mean of z for each row of x.")
-    expect_shape(cov, (2, 2), "one covariance for all rows: it does not depend on what was seen.")
-    none = call(fn, x[:, :0], mean[:0], W[:0], noise)
-    expect_close(
-        none[1],
-        torch.eye(2),
-        "with no pixel seen the posterior is the prior N(0, I): is the identity in I + WᵀW/σ² missing?",
-    )
-    centre, _ = call(fn, mean.expand(1, 6), mean, W, noise)
-    expect_close(
-        centre, torch.zeros(1, 2), "an image equal to the mean gives z = 0: subtract the mean from x."
-    )
-    _compare_with_joint(fn, x, mean, W, noise, z, cov)
+def spike(fn):
+    for seed in (0, 1, 2):
+        x = _random(40, 2, seed=seed) @ torch.tensor([[1.0, 0.4], [0.0, 0.7]], dtype=torch.float64) + seed
+        fresh = _random(4_000, 2, seed=seed + 10) @ torch.tensor([[1.0, 0.4], [0.0, 0.7]]).double() + seed
+        out = call(fn, x)
+        expect(
+            isinstance(out, (tuple, list)) and len(out) == 3,
+            "return three things: weights, means, covariances.",
+        )
+        _legal(*out)
+        one = MultivariateNormal(x.mean(0), x.T.cov())
+        each = _log_px(x, *out)
+        gain = float(each.sum() - one.log_prob(x).sum())
+        _broken(each, gain, one.log_prob(x))
+        expect(
+            _log_px(fresh, *out).mean() < one.log_prob(fresh).mean(),
+            "fresh points like your mixture better than the single Gaussian: that is a good model, not a broken one.",
+        )
 
 
-def _compare_with_joint(fn, x, mean, W, noise, z, cov):
-    """The long way round: condition the joint Gaussian of z and x."""
-    joint = W @ W.T + noise * torch.eye(6)  # Cov(x), and Cov(z, x) = Wᵀ
-    true_z = torch.linalg.solve(joint, (x - mean).T).T @ W
-    true_cov = torch.eye(2) - W.T @ torch.linalg.solve(joint, W)
-    precision = torch.eye(2) + W.T @ W / noise
+def _legal(weights, means, covs):
+    expect_shape(weights, (2,), "two weights.")
+    expect_shape(means, (2, 2), "two means in the plane.")
+    expect_shape(covs, (2, 2, 2), "two covariances, each (2, 2).")
+    expect((torch.as_tensor(weights) > 0).all(), "both weights must be positive.")
+    expect_close(torch.as_tensor(weights).sum(), 1.0, "the weights must sum to 1.")
+    try:
+        torch.linalg.cholesky(torch.as_tensor(covs))
+        proper = bool((torch.as_tensor(covs).diagonal(dim1=1, dim2=2) > 0).all())
+    except torch.linalg.LinAlgError:
+        proper = False
     expect(
-        not torch.allclose(cov, precision),
-        "you return the precision I + WᵀW/σ²; the covariance is its inverse.",
+        proper,
+        "a covariance is not positive definite: σ = 0 gives no density. Take a tiny σ² instead, such as 1e-80.",
     )
-    wrong_noise = torch.linalg.inv(torch.eye(2) + W.T @ W / noise**2)
+
+
+def _broken(each, gain, single):
+    """The named failure: one point gains without limit, all others lose at most a constant."""
+    highest = float((each - single).max())
     expect(
-        not torch.allclose(cov, wrong_noise), "`noise` is the variance σ² already; do not square it again."
+        highest > 10,
+        "no point gains: the mean of the narrow component must lie *exactly* on one of the points, and its width be"
+        " tiny.",
     )
-    expect_close(
-        cov, true_cov, "C = (I + WᵀW/σ²)⁻¹ should equal I − Wᵀ(WWᵀ + σ²I)⁻¹W, the conditional of the joint."
+    lost = float((each - single).min())
+    expect(
+        lost > -30,
+        "some points have become all but impossible: the second component must cover all of them.",
     )
-    expect_close(
-        z,
-        true_z,
-        "the mean C Wᵀ(x − μ)/σ² differs from the conditional of the joint Gaussian. Is the division by σ²"
-        " there?",
+    expect(
+        gain > 100,
+        f"it beats one Gaussian by {gain:.0f} nats only: a spike ten times narrower is worth 2 log 10 = 4.6 nats more.",
     )
-    rotated = call(fn, x, mean, W @ torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64), noise)[0]
-    expect_close(
-        rotated.square().sum(1), z.square().sum(1), "turning the factors W must turn z and change no length."
-    )
+
+
+@exercise("02.bet", verified="a legal bet; the race below decides")
+def my_bet(fn):
+    bet = call(fn)
+    whole = isinstance(bet, int) and not isinstance(bet, bool)
+    expect(whole, "bet on a whole number of starts.")
+    expect(0 <= bet <= 6, "there are six starts: between 0 and 6 of them can find all eight bumps.")
 
 
 @exercise(

@@ -1,5 +1,5 @@
-"""Checks of lesson 04: KL to the prior, reparameterisation, the two terms of the ELBO, relabelling, the IW
-bound."""
+"""Checks of lesson 04: KL to the prior, reparameterisation, the two terms of the ELBO, the sampler, a loss that
+hides its β, relabelling."""
 
 import math
 
@@ -193,41 +193,109 @@ def every_label(fn):
 
 
 @exercise(
-    "04.importance",
+    "04.ancestral",
     verified=(
-        "one draw gives the ELBO; exact where q is the posterior; survives weights of e^-2000; a mean, not"
-        " a sum"
+        "the latents are N(0, I); each pixel is a coin of its own with the decoder's chance; the same"
+        " generator, the same images"
     ),
 )
-def importance_bound(fn):
-    joint, q = _random(1, 4, seed=8) - 90, _random(1, 4, seed=9)
-    out = call(fn, joint, q)
-    expect_shape(out, (4,), "one value for each image: average over the draws, dim 0.")
+def ancestral(fn):
+    def decode(z):
+        """Logits of (n, 1, 2, 2) pixels: 0 and 2 everywhere, −∞ and ∞, and the sign of the first latent."""
+        fixed = torch.tensor([0.0, 2.0, -60.0]).expand(len(z), 3)
+        return torch.cat([fixed, 60 * z[:, :1].sign()], 1).view(-1, 1, 2, 2)
+
+    def run(seed=0, n=4_000):
+        return call(fn, decode, n, 3, torch.Generator().manual_seed(seed))
+
+    pair = run()
     expect(
-        not torch.allclose(out, (joint + q)[0]),
-        "divide by q: in logarithms subtract log q from log p(x, z).",
+        isinstance(pair, (tuple, list)) and len(pair) == 2,
+        "return two things: the latents z, then the pixels.",
+    )
+    z, x = pair
+    expect_shape(z, (4_000, 3), "n latents of k numbers each come first.")
+    expect_shape(x, (4_000, 1, 2, 2), "the pixels have the shape of decode(z).")
+    centre, width = z.mean().item(), z.std().item()
+    expect(
+        abs(centre) < 0.1,
+        f"the latents have mean {centre:.2f}; p(z) is N(0, I), so draw them with torch.randn, not rand.",
+    )
+    expect(abs(width - 1) < 0.05, f"the latents have standard deviation {width:.2f}; p(z) is N(0, I).")
+    expect(
+        bool(((x == 0) | (x == 1)).all()),
+        "these are chances or logits, not pixels: toss a coin for each with torch.bernoulli.",
+    )
+    share = x.double().mean(0).flatten()
+    expect(
+        0.4 < share[0] < 0.6,
+        f"a pixel with logit 0 should be inked in half of the images, yours is in {share[0]:.0%}: a coin, not"
+        " a threshold, and sigmoid of the logit, not the logit.",
+    )
+    chance = torch.tensor(2.0).sigmoid().item()
+    expect(
+        abs(share[1] - chance) < 0.03,
+        f"a pixel with logit 2 has the chance sigmoid(2) = {chance:.2f}, yours is inked in {share[1]:.2f}.",
     )
     expect(
-        not torch.allclose(out, (q - joint)[0]),
-        "this is minus the bound: the weight is p(x, z) / q, not q / p(x, z).",
+        torch.equal(x[:, 0, 1, 1] > 0, z[:, 0] > 0),
+        "the pixels must come from the latents that you return: decode THE SAME z.",
     )
-    expect_close(out, (joint - q)[0], "with one draw the bound is log p(x, z) − log q(z | x).")
-    far = call(fn, _random(5, 3, seed=10) - 2000, _random(5, 3, seed=11))
+    both = (x[:, 0, 0, 0] * x[:, 0, 0, 1]).double().mean().item()
     expect(
-        torch.isfinite(far).all(),
-        "weights near e^-2000 are 0 in floating point: stay in logarithms with torch.logsumexp.",
+        abs(both - 0.5 * chance) < 0.04,
+        "two pixels of one image rise and fall together: given z each pixel has a coin of its own.",
     )
-    same = call(fn, _ones(8, 2) * -50, _ones(8, 2) * 3)
     expect(
-        not torch.allclose(same, _ones(2) * (-53 + math.log(8))),
-        "eight equal weights must average to one of them: subtract log S.",
+        torch.equal(run()[0], z) and torch.equal(run()[1], x),
+        "the same generator must give the same images: pass generator=generator to both draws.",
     )
-    expect_close(same, _ones(2) * -53, "eight equal weights: their mean is one of them.")
-    joint, q = 3 * _random(50, 4, seed=12), _random(50, 4, seed=13)
+
+
+@exercise(
+    "04.careless",
+    verified="the loss falls with both arrays, and hides a β as large as the number of pixels: the code dies",
+)
+def careless_loss(fn):
+    def price(pixels, latents, batch=6):
+        """What one nat of rate costs, in nats of distortion, by the gradients of the loss."""
+        log_lik = -_random(batch, 1, pixels // 4, 4, seed=16).abs()
+        kl = _random(batch, latents, seed=17).abs()
+        log_lik.requires_grad_()
+        kl.requires_grad_()
+        out = call(fn, log_lik, kl)
+        expect_shape(out, (), "the loss is one number.")
+        expect(out.requires_grad, "no gradient passes through your loss: no detach, no .item().")
+        grads = torch.autograd.grad(out, (log_lik, kl), allow_unused=True)
+        expect(
+            all(grad is not None and grad.abs().sum() > 0 for grad in grads),
+            "both terms belong into the loss: the pixels' and the KL.",
+        )
+        expect(
+            grads[0].mean() < 0 and grads[1].mean() > 0,
+            "a better picture must lower the loss and a dearer code raise it: check the signs.",
+        )
+        return (grads[1].mean() / -grads[0].mean()).item()
+
+    first, second = price(20, 3), price(40, 3)
     expect(
-        not torch.allclose(call(fn, joint, q), (joint - q).mean(0)),
-        "this is the ELBO, the mean of logarithms; the importance bound is the logarithm of the mean.",
+        abs(first - 1) > 1e-6,
+        "this is the honest loss, β = 1: nothing dies. Average over the pixels, too.",
     )
-    expect_close(
-        call(fn, joint, q), (joint - q).exp().mean(0).log(), "log of the mean of the weights, over dim 0."
+    expect(
+        abs(first - second) > 1e-6 or first <= 1,
+        f"your β is {first:g} whatever the number of pixels: a factor that everyone can see. The slip is an"
+        " average.",
+    )
+    expect(
+        first > 1,
+        f"your β is {first:.2g}: it makes codes cheaper, and nothing dies. Average the pixels, not the KL.",
+    )
+    expect(
+        abs(first - 20 / 3) > 1e-4,
+        "you averaged over the latents too: β is pixels / latents. Leave the KL as it was.",
+    )
+    expect(
+        abs(first - 20) < 1e-4 and abs(second - 40) < 1e-4,
+        f"with 20 pixels the hidden β should be 20, yours is {first:.3g}.",
     )

@@ -1,5 +1,5 @@
-"""Checks of lesson 07: Fréchet distance of features, precision and recall, spread of halves, the densest
-image."""
+"""Checks of lesson 07: Fréchet distance of features, precision and recall, a committed guess, paired
+differences, the densest image."""
 
 import math
 
@@ -111,60 +111,56 @@ def precision_recall(fn):
     expect_close(r, recall, "recall differs from a count by hand.")
 
 
+@exercise("07.luck", verified="a number of per cent from 0 to 100 is committed; the next lines measure it")
+def luck_of_the_best(fn):
+    value = call(fn)
+    expect(
+        isinstance(value, (int, float)) and not isinstance(value, bool),
+        "commit one number of per cent, such as 12.5.",
+    )
+    expect(math.isfinite(value), "commit a finite number.")
+    expect(value >= 0, "the best is never above the average: a number from 0 to 100.")
+    expect(value <= 100, "a distance cannot fall by more than 100 per cent.")
+
+
 @exercise(
-    "07.halves",
+    "07.difference",
     verified=(
-        "halves without repetition; for a mean it gives s/√n; other data, other answer; uses the generator"
+        "the mean of the differences, with its sign, and sd / √S with S − 1; what both share cancels; S = 2 works"
     ),
 )
-def spread_of_halves(fn):
-    seen, x = [], _cloud(101, 2, 10)[:100]
-
-    def look(part):
-        seen.append(part)
-        return part[:, 0].mean()
-
-    generator = torch.Generator().manual_seed(0)
-    width = call(fn, look, x, 400, generator)
-    expect(not isinstance(width, torch.Tensor) or width.dim() == 0, "return one number.")
+def paired_difference(fn):
+    shared = 10 * _cloud(5, 1, 20)[:, 0]
+    a, b = shared + _cloud(5, 1, 21)[:, 0] + 3, shared + _cloud(5, 1, 22)[:, 0]
+    pair = call(fn, a, b)
     expect(
-        len(seen) == 400, f"call the statistic once for each of the `repeats` halves, not {len(seen)} times."
+        isinstance(pair, (tuple, list)) and len(pair) == 2,
+        "return two numbers: the mean difference and its standard error.",
+    )
+    mean, error = (float(value) for value in pair)
+    gaps = a - b
+    expect(abs(mean + gaps.mean().item()) > 1e-6, "the sign is turned: a − b, so that a larger a gives more.")
+    expect_close(mean, gaps.mean(), "the first number is the mean of a − b.")
+    apart = (a.var() / 5 + b.var() / 5).sqrt().item()
+    expect(
+        abs(error - apart) > 1e-3 * apart,
+        "this is the error for sets that are not paired: take the differences first, then their spread.",
+    )
+    sd = gaps.std().item()
+    expect(
+        abs(error - sd) > 1e-3 * sd,
+        "this is the spread of the differences; the error of their mean is smaller by the root of S.",
     )
     expect(
-        all(len(part.unique(dim=0)) == len(part) for part in seen),
-        "an image occurs twice in a half: draw without replacement (torch.randperm, not torch.randint).",
+        abs(error - 0.4 * sd) > 1e-3 * sd,  # √(4/5) / √5
+        "divide the squares by S − 1 within the standard deviation (torch.std does), and by the root of S after.",
     )
     expect(
-        all(len(part) == 50 for part in seen),
-        "a half of 100 images has 50: m = n / 2 makes the spread right.",
+        abs(error - sd / 5) > 1e-3 * sd and abs(error - sd**2 / 5) > 1e-3 * sd,
+        "divide sd by the ROOT of S, once.",
     )
-    expect(
-        not torch.equal(seen[0], seen[1]),
-        "every half is the same: draw a new permutation with the generator each time.",
-    )
-    target = float(x[:, 0].std() / 10)
-    expect(
-        abs(float(width) - target**2) > 0.2 * target**2 or target**2 > 0.5 * target,
-        "this is the variance; the spread is its root.",
-    )
-    expect(
-        abs(float(width) - target / 400**0.5) > 0.02 * target,
-        "do not divide by the root of the repeats: more repeats know the spread better, they do not"
-        " shrink it.",
-    )
-    expect(
-        abs(float(width) - target / 2**0.5) > 0.12 * target
-        and abs(float(width) - target * 2**0.5) > 0.2 * target,
-        "the spread over halves is already that of the whole: no factor √2.",
-    )
-    expect(
-        abs(float(width) / target - 1) < 0.12, "for a mean of 100 values the answer should be near s / 10."
-    )
-    again = call(fn, look, x, 400, torch.Generator().manual_seed(0))
-    expect(
-        float(again) == float(width),
-        "the same generator should give the same halves: pass it to torch.randperm.",
-    )
+    expect_close(error, sd / 5**0.5, "the second number is sd(a − b) / √S.")
+    expect_close(call(fn, a[:2], b[:2])[1], gaps[:2].std() / 2**0.5, "with two pairs it is off: S is len(a).")
 
 
 def _balls(candidates, real, k):

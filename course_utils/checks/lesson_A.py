@@ -347,3 +347,49 @@ def frechet(fn):
     expect_close(
         call(fn, origin, flat, origin, flat), 0.0, "an eigenvalue of 0 breaks it: clamp it first.", atol=1e-3
     )
+
+
+@exercise("A.fall", verified="a factor of at least 1; whether it is right, the next cell shows")
+def expected_fall(fn):
+    bet = call(fn)
+    number = isinstance(bet, int | float) and not isinstance(bet, bool)
+    expect(number, f"return one number, the factor you expect; yours is a {type(bet).__name__}.")
+    expect(
+        bet >= 1, "a fall by a factor is a number of at least 1: distance at n = 100 over that at n = 1,000."
+    )
+
+
+@exercise(
+    "A.fool",
+    verified="2d points with exactly the mean and the covariance of the data, in three and in six dimensions",
+)
+def fool_the_ruler(fn):
+    for d in (3, 6):
+        x = _normal(40, d, seed=d) @ _normal(d, d, seed=d + 1) + 2
+        made = call(fn, x)
+        expect_shape(made, (2 * d, d), "a pair of points for each of the d columns of L.")
+        made = made.double()
+        expect_close(
+            made.mean(0),
+            x.mean(0),
+            "the mean is off, so the ruler sees it: the points come in pairs, mean + step and mean − step.",
+            atol=1e-6,
+        )
+        found, goal = made.T.cov(), x.T.cov()
+        share = float(found.trace() / goal.trace())
+        expect(
+            abs(share - 2 / (2 * d - 1)) > 1e-6,
+            "the covariance has the right shape but is too small: the 2d squares add up to 2c² Σ, which is divided"
+            " by 2d − 1, so c² = (2d − 1)/2.",
+        )
+        expect(
+            abs(share - 2 * d / (2 * d - 1)) > 1e-6,
+            "almost: c = √d is right if the covariance is divided by 2d; x.T.cov() divides by 2d − 1.",
+        )
+        expect_close(
+            found,
+            goal,
+            "the covariance differs, so the ruler is not fooled: the steps must be multiples of the columns of a"
+            " factor L with L Lᵀ = Σ.",
+            atol=1e-6,
+        )

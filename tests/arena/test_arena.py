@@ -242,13 +242,18 @@ def test_sets_that_would_take_too_long_are_not_drawn():
     assert tool.scatter_of_sets(None, seconds=1_900.0) is None
 
 
-def test_the_scatter_of_sets_is_that_of_their_distances(monkeypatch):
-    made = iter(range(1, 6))
+def test_the_scatter_of_sets_is_that_of_the_score(monkeypatch):
+    monkeypatch.setattr(tool, "IMAGES", 60)
+    kept = []
 
-    class Quality:
-        def __init__(self):
-            self.distance = float(next(made))
+    class Remembers(Sampler):
+        def __call__(self, n):
+            kept.append(super().__call__(n))
+            return kept[-1]
 
-    monkeypatch.setattr(cu.metrics, "quality", lambda images: Quality())
-    found = tool.scatter_of_sets(Sampler(), seconds=0.1)
-    assert found == {"n": 5, "mean": 3.0, "spread": 1.58}
+    found = tool.scatter_of_sets(Remembers(dtype=torch.float32), seconds=0.1)
+    again = cu.metrics.score([cu.to_uint8(images) for images in kept])
+    assert len(kept) == 5 and again.distance_spread > 0
+    assert (found["n"], found["mean"], found["kid"]) == (5, round(again.distance, 2), round(again.kid, 3))
+    assert found["spread"] == round(again.distance_spread, 2)
+    assert found["kid_spread"] == round(again.kid_spread, 3)

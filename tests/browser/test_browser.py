@@ -151,19 +151,25 @@ def test_an_answer_gets_its_feedback_and_the_solution_folds(lab):
     (exercise, *_) = exercises.find(read(ROOT / "lessons" / "00_start_here.py"))
     cells = cells_of(ROOT / "notebooks" / "00_start_here.ipynb")
     index = next(i for i, cell in enumerate(cells) if source(cell) == exercise.stub)
-    assert cells[index + 2]["metadata"]["tags"] == ["solution"]
+    check = next(i for i in range(index + 1, len(cells)) if cells[i]["cell_type"] == "code")
+    assert cells[check + 1]["metadata"]["tags"] == ["solution"]
     book = lab.open("00_start_here")
     book.run(0, 2)
-    book.run(index, index + 1)
-    assert "○ 00.pixels: not attempted yet" in book.output(index + 1)
+    book.run(index, check)
+    assert "○ 00.pixels: not attempted yet" in book.output(check)
 
     wrong, hint = lesson_00.WRONG[exercise.check_id][0]
     book.write(index, re.sub(r"^def \w+", f"def {exercise.name}", inspect.getsource(wrong)))
-    book.run(index + 1, index + 1)
-    assert "✗ 00.pixels" in book.output(index + 1) and hint in book.output(index + 1)
+    book.run(check, check)
+    assert "✗ 00.pixels" in book.output(check) and hint in book.output(check)
     book.screenshot("wrong_answer")
 
-    fold = book.cells.nth(index + 2).locator("details")
+    advice = book.cells.nth(index + 1).locator("details")
+    assert "Hint" in advice.inner_text() and not advice.locator("p").first.is_visible()
+    advice.locator("summary").click()
+    assert advice.locator("p").first.is_visible()
+
+    fold = book.cells.nth(check + 1).locator("details")
     answer = fold.locator("pre")
     assert not answer.is_visible()
     fold.locator("summary").click()
@@ -173,8 +179,8 @@ def test_an_answer_gets_its_feedback_and_the_solution_folds(lab):
     assert not answer.is_visible(), "the solution does not fold by keyboard"
 
     book.write(index, solution)
-    book.run(index + 1, index + 1)
-    assert "✓ 00.pixels" in book.output(index + 1)
+    book.run(check, check)
+    assert "✓ 00.pixels" in book.output(check)
     assert book.errors() == []
     book.screenshot("right_answer")
 

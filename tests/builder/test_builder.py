@@ -10,7 +10,7 @@ import pytest
 
 from tests.builder.course import add, build, built, cell_with, edit, inputs, source
 from tools import build_lessons
-from tools.builder import exercises, notebook, stale
+from tools.builder import exercises, minutes, notebook, stale
 from tools.builder.source import LessonError, find, read
 
 
@@ -29,6 +29,27 @@ def test_an_exercise_becomes_stub_check_and_folded_solution_in_this_order(places
         "    return math.pow(x, power) / 2\n```\n\n</details>"
     )
     assert not any("math.pow" in cell.source for cell in book.cells[: stub + 2])
+
+
+HINT = '# %% [markdown] tags=["hint"]\n# Square first, then halve.\n\n'
+
+
+def test_a_hint_folds_between_the_stub_and_its_check_and_costs_no_reading(places):
+    before = minutes.load(read(source(places)))
+    edit(places, "# %%\nchecked_half = cu", HINT + "# %%\nchecked_half = cu")
+    lesson = read(source(places))
+    book = inputs(places)
+    stub = cell_with(book, 'def half_square(x, power=2):\n    """x² / 2')
+    hint = book.cells[stub + 1].source
+    assert hint == "<details><summary>Hint</summary>\n\nSquare first, then halve.\n\n</details>"
+    assert book.cells[stub + 2].source.startswith("checked_half = cu.check")
+    assert minutes.load(lesson) == before
+
+
+@pytest.mark.parametrize("kind", ["break it", "predict and measure", "on paper", "open"])
+def test_an_exercise_may_be_of_another_kind_and_counts_like_any(places, kind):
+    edit(places, "**Exercise 1 (core).**", f"**Exercise 1 (core, {kind}).**")
+    assert minutes.load(read(source(places)), core=True).exercises == 1
 
 
 def test_code_outside_the_markers_is_given_to_the_reader(places):

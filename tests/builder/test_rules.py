@@ -89,6 +89,13 @@ CELLS = {
         "quiet",
         "only `slide`",
     ),
+    "a hint under no stub": (
+        "# %% [markdown]\n# ## 2",
+        '# %% [markdown] tags=["hint"]\n# Halve.\n\n# %% [markdown]\n# ## 2',
+        "hint",
+        "follows no stub",
+    ),
+    "a hint in code": (CELL, '# %% tags=["hint"]\nfor percent', "hint", "a hint is Markdown"),
     "two kinds": ('tags=["author"]', 'tags=["author", "figure"]', '"author", "figure"', "figure and author"),
     "slideshow metadata": (
         CELL,

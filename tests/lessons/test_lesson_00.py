@@ -8,13 +8,16 @@ from torch.distributions import MultivariateNormal
 from torch.nn.functional import avg_pool2d
 
 import course_utils as cu
+from course_utils.system.folders import ROOT
 from tests.lessons.lesson_functions import load
 
 model = load(
-    "00", "covariance_of_rank", "invert_gaussian", "sample_gaussian", "log_lik_pixels", "decisive_test"
+    "00",
+    *("covariance_of_rank", "invert_gaussian", "sample_gaussian", "log_lik_pixels", "decisive_test"),
+    *("overconfident_coins", "complete", "HERE", "SHORT"),
 )
-grid = load("00", "MOVES", "step", "learn", "walk")
 PIXELS = 196
+LESSONS = list((ROOT / "lessons").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -87,42 +90,6 @@ def test_fitted_coins_score_data_and_own_draws_alike():
     assert of_data.mean() > 784 * torch.tensor(0.5).log()
 
 
-def test_the_move_of_the_grid():
-    assert grid.step((0, 0), 0) == ((0, 0), 0, False)  # a wall stops it
-    assert grid.step((3, 4), 1) == ((4, 4), 1, True)  # the goal
-    assert grid.step((3, 1), 1) == ((4, 1), -1, True)  # a pit
-    assert [grid.step((2, 2), a)[0] for a in range(4)] == [(1, 2), (3, 2), (2, 1), (2, 3)]
-
-
-@pytest.mark.parametrize("rule", ["Q-learning", "SARSA"])
-def test_without_pits_both_find_the_straight_path(rule):
-    def no_pits(state, action):
-        return grid.step(state, action, pits=())
-
-    Q, rewards = grid.learn(rule, seed=0, episodes=1_000, stumble=0.5, discount=0.8, step=no_pits)
-    assert grid.walk(Q, step=no_pits) == [(4, column) for column in range(5)]
-    assert set(rewards) == {1}
-    assert Q.max() <= 1  # the reward, discounted: never more
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_q_learning_skirts_the_pits_and_sarsa_keeps_away(seed):
-    paths, at_goal = {}, {}
-    for rule in ("Q-learning", "SARSA"):
-        Q, rewards = grid.learn(rule, seed=seed)
-        paths[rule], at_goal[rule] = grid.walk(Q), sum(reward > 0 for reward in rewards[-500:])
-    shortest = [(4, 0), *((3, column) for column in range(5)), (4, 4)]
-    assert paths["Q-learning"] == shortest
-    assert paths["SARSA"][-1] == (4, 4) and len(paths["SARSA"]) > len(shortest)
-    assert at_goal["SARSA"] > 1.1 * at_goal["Q-learning"]
-
-
-def test_q_learning_of_the_best_path_is_the_discounted_reward():
-    Q, _ = grid.learn("Q-learning", seed=0, episodes=4_000)
-    assert abs(Q[3, 4].max() - 1) < 0.01  # one step before the goal
-    assert abs(Q[3, 3].max() - 0.95) < 0.03
-
-
 def test_the_mean_of_the_answers_is_no_draw_and_has_half_the_error():
     answers = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
     picks = torch.randint(400, (2, 50_000), generator=torch.Generator().manual_seed(1))
@@ -135,12 +102,15 @@ def test_the_mean_of_the_answers_is_no_draw_and_has_half_the_error():
 
 @pytest.mark.parametrize("name", ["00_pixels", "00_gaussian"])
 def test_the_arena_entries_of_this_lesson_measure_what_their_cards_say(name):
-    """The shipped thousand against the figure of five thousand: the bias of the smaller n is within the
-    tolerance."""
+    """The shipped thousand is the first of the five sets behind the card: within three spreads of their mean."""
     run = cu.runs.load(name)
     assert run.samples.shape == (1_000, 28, 28) and run.card["samples"]["kind"] == "draws"
-    card = run.card["figures"]["Fréchet distance"]
-    assert abs(cu.metrics.quality(torch.from_numpy(run.samples)).distance - card["value"]) < card["tolerance"]
+    figures = {key: entry["value"] for key, entry in run.card["figures"].items()}
+    assert (figures["n"], figures["sets"]) == (1_000, 5)
+    found = cu.metrics.score(torch.from_numpy(run.samples), 1_000)
+    for key, value in (("Fréchet distance", found.distance), ("KID", found.kid)):
+        assert abs(value - figures[key]) < run.card["figures"][key]["tolerance"]
+    assert figures["Fréchet distance"] > 100 * cu.metrics.real(1_000)["training digits"].distance
 
 
 def test_a_model_of_lesson_00_makes_its_arena_entry_again():
@@ -165,3 +135,42 @@ def test_the_shipped_network_makes_the_last_frame_of_its_replay():
         decoded = network.decoder(codes).sigmoid().view(36, 28, 28)
     last = torch.from_numpy(run.replay[0][-1]).float() / 255
     assert (decoded - last).abs().max() < 0.03  # weights are shipped in half precision
+
+
+def test_the_map_shows_the_lessons_that_are_here():
+    """A lesson that is added must turn blue on the map, and stand in section 6."""
+    assert sorted(model.HERE) == sorted({path.name[:2].rstrip("_") for path in LESSONS})
+
+
+def test_every_run_of_the_key_to_the_rows_ships():
+    assert set(model.SHORT) <= {run.name for run in cu.runs.available()}
+
+
+def test_coins_without_pretended_images_call_a_test_digit_impossible():
+    digits = cu.mnist()
+    sure = model.overconfident_coins((digits.train.flat() > 0.5).float())
+    ink = digits.test.flat() > 0.5
+    never = ink[:, sure == 0].any(1)
+    assert 0 < never.sum() < 20
+    smoothed = (sure * len(digits.train) + 1) / (len(digits.train) + 2)
+    assert torch.isfinite(model.log_lik_pixels(ink[never].float(), smoothed)).all()
+
+
+def test_draws_lie_in_a_shell_that_the_mean_is_not_in(digits):
+    mean, cov, _ = digits
+    eps = torch.randn(500, PIXELS, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    x = model.sample_gaussian(mean, cov, eps)
+    back, log_lik = model.invert_gaussian(x, mean, cov)
+    size = back.square().mean(1).sqrt()
+    assert size.min() > 0.8 and size.max() < 1.2
+    assert model.invert_gaussian(mean[None], mean, cov)[1] > log_lik.max()
+
+
+def test_a_completion_keeps_the_given_half_and_is_in_no_order():
+    x = cu.mnist().train[:300].flat()
+    given = torch.arange(784) % 28 < 14
+    completing = load("00", "complete", x=x, given=given)
+    found = completing.complete(x[:5], k=20)  # each image is its own nearest neighbour
+    assert (found[:, :, given] == x[:5, None][:, :, given]).all()
+    itself = (found == x[:5, None]).all(2).int().argmax(1)
+    assert (itself != 0).all()

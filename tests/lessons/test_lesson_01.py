@@ -6,6 +6,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from scipy import stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.naive_bayes import BernoulliNB
 from torch.distributions import MultivariateNormal
@@ -13,10 +15,15 @@ from torch.distributions import MultivariateNormal
 import course_utils as cu
 from tests.lessons.lesson_functions import load
 
-exercises = load("01", "posterior", "lda_line", "log_marginal", "naive_bayes_theta")
+exercises = load(
+    "01",
+    *("posterior", "lda_line", "sample_class", "log_marginal", "hole_loss", "break_lda"),
+    "naive_bayes_theta",
+)
 checked = {
     "checked_posterior": exercises.posterior,
     "checked_lda_line": exercises.lda_line,
+    "checked_sample": exercises.sample_class,
     "checked_marginal": exercises.log_marginal,
     "checked_theta": exercises.naive_bayes_theta,
 }
@@ -29,7 +36,6 @@ L = load(
         "bayes",
         "fit_digits",
         "draw",
-        "log_density",
         "log_lik",
     ),
     *(
@@ -38,11 +44,22 @@ L = load(
         "witnesses",
         "hide",
         "lowest_rows",
-        "verdict",
+        "paired_gap",
         "auroc",
         "squared_distance",
     ),
-    *("log_px", "learning_curve", "right", "climb"),
+    *(
+        "log_px",
+        "whole",
+        "tenth",
+        "learning_curve",
+        "right",
+        "climb",
+        "both_lines",
+        "logistic_p1",
+        "ask_told",
+        "sureness",
+    ),
     **checked,
 )
 
@@ -110,6 +127,27 @@ def test_qda_agrees_with_scikit_learn():
     assert np.abs(L.bayes(x, means, covs, prior).numpy() - trusted).max() < 1e-5
 
 
+def test_a_far_group_on_its_own_side_turns_lda_more_than_logistic_regression():
+    narrow = [[0.25, 0.0], [0.0, 0.25]]
+    x, y = L.two_classes(150, [[-1.0, 0.0], [1.0, 0.0]], [narrow, narrow], seed=3)
+    moved = x.clone()
+    moved[262:] += torch.tensor([4.5, -4.0])
+    turns, extra = [], []
+    for (p1, w), (p1_moved, w_moved) in zip(L.both_lines(x, y), L.both_lines(moved, y)):
+        w, w_moved = (torch.as_tensor(v) for v in (w, w_moved))
+        turns.append(torch.rad2deg(torch.acos(F.cosine_similarity(w, w_moved, dim=0))).item())
+        extra.append((((p1_moved(moved) > 0.5) != y).sum() - ((p1(x) > 0.5) != y).sum()).item())
+    assert turns[0] > 30 > 10 > turns[1]
+    assert extra[0] >= 5 > 2 >= extra[1]
+
+
+def test_the_data_that_break_lda_leave_logistic_regression_whole():
+    x, y = exercises.break_lda()
+    (lda_p1, _), (logistic_p1, _) = L.both_lines(x, y)
+    assert ((lda_p1(x) > 0.5) != y).double().mean() >= 0.1
+    assert ((logistic_p1(x) > 0.5) != y).sum() == 0
+
+
 # --- Gaussians in pixel space
 # -----------------------------------------------------------------------------------------
 
@@ -155,8 +193,8 @@ def test_draws_have_the_covariance_of_the_model(digits):
     direction = torch.linalg.svd(W, full_matrices=False).U[:, :3]
     expected = (direction.T @ W).square().sum(1) + sigma2
     assert torch.allclose(((x - mean) @ direction).var(0), expected, rtol=0.05)
-    assert torch.allclose((L.draw(digits, 3, 5, clip=False) - L.draw(digits, 3, 5, noise=False, clip=False)).var(),
-                          sigma2.float(), rtol=0.1)  # fmt: skip
+    noise = L.draw(digits, 3, 5, clip=False) - L.draw(digits, 3, 5, noise=False, clip=False)
+    assert torch.allclose(noise.var(), sigma2.float(), rtol=0.1)  # the same z with and without the noise
 
 
 def test_own_draws_lie_on_the_shell_and_the_mean_at_zero(digits):
@@ -164,8 +202,6 @@ def test_own_draws_lie_on_the_shell_and_the_mean_at_zero(digits):
     assert 700 < L.squared_distance(digits, own).median() < 850
     peaks = torch.stack([mean for mean, _, _ in digits]).float()
     assert L.squared_distance(digits, peaks).max() < 1
-    everything = torch.ones(784, dtype=torch.bool)
-    assert torch.allclose(L.log_density(digits, own), L.log_lik(digits, own, everything), atol=1e-6)
 
 
 def test_marginalising_beats_filling_in(sample, digits):
@@ -178,6 +214,29 @@ def test_marginalising_beats_filling_in(sample, digits):
     filled = [L.right(L.log_lik(digits, torch.where(seen, x, fill), everything).argmax(1), val.y)
               for fill in (torch.zeros(784), mean)]  # fmt: skip
     assert marginal > max(filled) + 0.1
+
+
+def test_the_loss_with_holes_shows_every_share_and_cuts_the_image():
+    shown = []
+
+    def model(inputs):
+        shown.append(inputs)
+        return torch.zeros(len(inputs), 10, requires_grad=True)
+
+    torch.manual_seed(0)
+    x, y = torch.rand(2_000, 1, 28, 28), torch.randint(10, (2_000,))
+    loss = exercises.hole_loss(model, x, y)
+    image, mask = shown[0].split(784, 1)
+    assert loss.item() == pytest.approx(np.log(10), rel=1e-5) and loss.requires_grad
+    assert torch.equal(image, x.flatten(1) * mask)
+    assert stats.kstest((1 - mask.mean(1)).numpy(), "uniform").pvalue > 0.01
+    assert abs(np.corrcoef(mask[:, 100], mask[:, 101])[0, 1] - 1 / 3) < 0.06  # var U / var Bernoulli(U)
+
+
+def test_a_told_network_is_asked_as_it_was_trained():
+    x, seen = torch.rand(3, 784), L.hide(0.5)
+    asked = L.ask_told(lambda inputs: inputs, x, seen)
+    assert torch.equal(asked[:, :784], x * seen) and torch.equal(asked[:, 784:], seen.float().expand(3, 784))
 
 
 def test_masks_hide_what_they_say():
@@ -230,12 +289,12 @@ def test_posterior_survives_and_normalises():
     assert torch.isfinite(p).all() and torch.allclose(p.sum(1), torch.ones(50, dtype=torch.float64))
 
 
-def test_the_verdict_reports_a_crossing_only_where_there_is_one():
-    noise = np.random.default_rng(0).normal(0, 0.001, (4, 10))
-    low, high = [0.6 + noise[0], 0.9 + noise[1]], [0.7 + noise[2], 0.8 + noise[3]]
-    assert "The curves cross." in L.verdict([20, 200], high, low)
-    assert "do not cross" in L.verdict([20, 200], [low[0], high[1]], [high[0], low[1]])
-    assert L.verdict([20, 200], low, [v + noise[1] for v in low]).count("level") == 2
+def test_the_paired_gap_is_that_of_a_paired_t_test():
+    one, other = np.random.default_rng(0).normal(0.8, 0.02, (2, 10))
+    gap, margin = L.paired_gap(one, other)
+    trusted = stats.ttest_rel(one, other)
+    assert gap == pytest.approx(100 * (one - other).mean())
+    assert 2 * gap / margin == pytest.approx(trusted.statistic)
 
 
 def test_learning_curve_chooses_the_knob_on_validation_and_scores_on_test():
@@ -248,6 +307,12 @@ def test_learning_curve_chooses_the_knob_on_validation_and_scores_on_test():
         fit, [0.7, 0.5, 0.1], lambda n, seed: (z[:n], z[:n, 0].long()), [20], val, test, 2
     )
     assert len(curve) == 1 and len(curve[0]) >= 2 and np.allclose(curve[0], 1 - 20 / 101)
+
+
+def test_a_temperature_makes_less_sure_and_changes_no_answer():
+    a = 5 * torch.randn(200, 10, generator=torch.Generator().manual_seed(0)).double()
+    assert L.sureness(a) > L.sureness(a / 3) > 0.1
+    assert (a.argmax(1) == (a / 3).softmax(1).argmax(1)).all()
 
 
 def test_auroc_counts_pairs():

@@ -1,5 +1,4 @@
-"""Lesson 03's algorithms: PCA against scikit-learn, equation (2), Tweedie, the masks, and the shipped
-runs."""
+"""Lesson 03's algorithms: PCA and the linear autoencoder, the sampler, holes, coders, and the shipped runs."""
 
 import io
 import lzma
@@ -33,53 +32,74 @@ def test_pca_agrees_with_scikit_learn(cloud):
     torch.testing.assert_close(overlap, torch.ones(4, dtype=torch.float64))
 
 
-def test_the_covariance_form_of_the_loss_is_the_loss(cloud):
-    x = cloud - cloud.mean(0)
-    linear_loss = load("03", "linear_loss", sigma=x.T @ x / len(x)).linear_loss
-    E, D = torch.randn(3, 12, dtype=torch.float64), torch.randn(12, 3, dtype=torch.float64)
-    torch.testing.assert_close(linear_loss(E, D), (x @ E.T @ D.T - x).square().sum(1).mean())
-
-
-def train_linear(sigma, k, iterations):
-    """The decoder (d, k) and the loss that L-BFGS reaches on equation (2), from the lesson's start."""
-    linear_loss = load("03", "linear_loss", sigma=sigma).linear_loss
+def trained_linear(x, k):
+    """The lesson's linear autoencoder of x (n, 784), double precision, at the optimum that L-BFGS finds."""
+    lesson = load("03", "LinearAutoencoder", "reconstruction_loss")
     torch.manual_seed(0)
-    E = (0.1 * torch.randn(k, len(sigma), dtype=torch.float64)).requires_grad_()
-    D = (0.1 * torch.randn(len(sigma), k, dtype=torch.float64)).requires_grad_()
+    model = lesson.LinearAutoencoder(x.mean(0), k).double()
+    model.mean = x.mean(0)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
     newton = torch.optim.LBFGS(
-        [E, D], max_iter=iterations, history_size=30, tolerance_change=0, line_search_fn="strong_wolfe"
+        model.parameters(), max_iter=300, history_size=30, tolerance_change=0, line_search_fn="strong_wolfe"
     )
 
     def closure():
         newton.zero_grad()
-        loss = linear_loss(E, D)
+        loss = lesson.reconstruction_loss(model, x)
         loss.backward()
         return loss
 
     newton.step(closure)
-    return D.detach(), linear_loss(E, D).item()
+    return model.decode.weight.detach(), lesson.reconstruction_loss(model, x).item()
 
 
-def test_the_optimum_of_a_linear_autoencoder_is_the_principal_subspace(cloud):
-    lesson = load("03", "pca", "largest_angle", "covariance")
-    _, sigma = lesson.covariance(cloud)
-    D, loss = train_linear(sigma, 3, 500)
-    _, directions, variances = lesson.pca(cloud, 12)
-    assert lesson.largest_angle(D, directions[:3]) < 0.1
-    assert lesson.largest_angle(D, directions[3:6]) > 80
-    assert loss == pytest.approx(variances[3:].sum().item(), rel=1e-6)
-
-
-def test_on_digits_six_linear_codes_come_within_two_degrees_of_pca():
+def test_the_optimum_of_a_linear_autoencoder_is_the_principal_subspace():
     lesson = load("03", "largest_angle", "covariance")
-    x = cu.mnist().train.flat()[:5_000]
+    x = cu.mnist().train.flat()[:300].double()
     mean, sigma = lesson.covariance(x)
-    torch.testing.assert_close(sigma, torch.cov(x.double().T, correction=0))
-    torch.testing.assert_close(mean, x.double().mean(0))
+    torch.testing.assert_close(sigma, torch.cov(x.T, correction=0))
+    torch.testing.assert_close(mean, x.mean(0))
     values, vectors = torch.linalg.eigh(sigma)
-    D, loss = train_linear(sigma, 6, 200)
-    assert lesson.largest_angle(D, vectors.flip(1).T[:6]) < 2
-    assert loss == pytest.approx(values[:-6].sum().item(), rel=1e-3)
+    columns, loss = trained_linear(x, 3)
+    assert lesson.largest_angle(columns, vectors.flip(1).T[:3]) < 2
+    assert lesson.largest_angle(columns, vectors.flip(1).T[3:6]) > 80
+    assert loss == pytest.approx(values[:-3].sum().item(), rel=1e-3)
+
+
+def test_the_largest_angle_of_two_planes_is_the_one_by_which_one_was_turned():
+    largest_angle = load("03", "largest_angle").largest_angle
+    turn = math.radians(30)
+    columns = torch.zeros(5, 2, dtype=torch.float64)
+    columns[0, 0] = 2.0
+    columns[1, 1], columns[2, 1] = math.cos(turn), math.sin(turn)
+    mixed = columns @ torch.tensor([[1.0, 0.3], [-2.0, 1.0]], dtype=torch.float64)  # another basis
+    assert largest_angle(mixed, torch.eye(5, dtype=torch.float64)[:2]) == pytest.approx(30, abs=1e-4)
+
+
+def test_the_sampler_draws_from_the_mixture_that_was_fitted():
+    from sklearn.mixture import GaussianMixture
+
+    lesson = load("03", "fitted_mixture", "sample_mixture")
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(2_000, 3, generator=generator) * torch.tensor([1.0, 0.2, 3.0])
+    z[700:] += torch.tensor([6.0, 0.0, -5.0])
+    density = lesson.fitted_mixture(z, 4)
+    torch.manual_seed(0)
+    drawn = lesson.sample_mixture(*density, 6_000)
+    judge = GaussianMixture(4, random_state=0, reg_covar=1e-4).fit(z.double().numpy())
+    theirs, _ = judge.sample(6_000)
+    mine = judge.score_samples(drawn.numpy())
+    others = judge.score_samples(theirs)
+    assert mine.mean() == pytest.approx(others.mean(), abs=5 * others.std() / math.sqrt(6_000))
+    assert np.abs(drawn.numpy().mean(0) - theirs.mean(0)).max() < 0.3
+
+
+def test_the_distance_to_the_nearest_code_is_that_of_all_pairs():
+    to_nearest = load("03", "to_nearest").to_nearest
+    z, home = torch.randn(1_203, 3), torch.randn(400, 3)
+    torch.testing.assert_close(to_nearest(z, home), torch.cdist(z, home).min(1).values)
+    torch.testing.assert_close(to_nearest(home, home), torch.zeros(400), atol=0.01, rtol=0)
 
 
 def test_the_planted_factors_can_be_read_off_held_out_codes():
@@ -90,7 +110,7 @@ def test_the_planted_factors_can_be_read_off_held_out_codes():
     lesson = load("03", "Autoencoder", "reconstruction_loss", "bumps")
     (train, factors), (test, truth) = lesson.bumps(4_000, 0), lesson.bumps(1_000, 1)
     torch.manual_seed(0)
-    model = lesson.Autoencoder(2, d=64, hidden=(128, 64))
+    model = lesson.Autoencoder(2, pixels=64, hidden=(128, 64))
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(1_200):
         optimiser.zero_grad()
@@ -113,36 +133,6 @@ def test_bumps_have_the_mean_and_the_width_that_were_planted():
     peak_area = factors[:, 1] * math.sqrt(2 * math.pi)
     inside = (factors[:, 0] - 0.5).abs() + 3 * factors[:, 1] < 0.5  # not cut off at the ends
     torch.testing.assert_close(x.sum(1)[inside] / 63, peak_area[inside], rtol=5e-3, atol=0)
-
-
-def test_tweedie_and_the_posterior_mean_agree_with_simulation():
-    centres = cu.points.eight_centres().double()
-    names = {"centres": centres, "spread": 0.2, "level": 0.5}
-    lesson = load("03", "log_density", "posterior_mean", **names)
-    x = (2 * torch.randn(50, 2, dtype=torch.float64)).requires_grad_()
-    variance = 0.2**2 + 0.5**2
-    (score,) = torch.autograd.grad(lesson.log_density(x, variance).sum(), x)
-    torch.testing.assert_close(lesson.posterior_mean(x) - x, 0.25 * score)
-    mixture = torch.distributions.MixtureSameFamily(
-        torch.distributions.Categorical(torch.ones(8, dtype=torch.float64)),
-        torch.distributions.MultivariateNormal(centres, variance * torch.eye(2, dtype=torch.float64)),
-    )
-    torch.testing.assert_close(lesson.log_density(x, variance), mixture.log_prob(x))
-    generator = torch.Generator().manual_seed(0)
-    clean = centres[torch.randint(8, (200_000,), generator=generator)]
-    clean = clean + 0.2 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-    here = centres[:1] * 0.9
-    weight = torch.softmax(-(here - clean).square().sum(1) / (2 * 0.25), 0)
-    torch.testing.assert_close(lesson.posterior_mean(here)[0], weight @ clean, atol=0.02, rtol=0)
-
-
-def test_the_masked_loss_ignores_what_is_seen_and_blocks_are_blocks():
-    lesson = load("03", "hide_blocks", "masked_loss")
-    torch.manual_seed(0)
-    hidden = lesson.hide_blocks(torch.zeros(400, 784))
-    assert hidden.float().mean().item() == pytest.approx(0.6, abs=4 * math.sqrt(0.24 / (400 * 49)))
-    blocks = hidden.view(400, 7, 4, 7, 4).float().mean((2, 4))
-    assert ((blocks == 0) | (blocks == 1)).all()
 
 
 def test_an_autoencoder_learns_eight_images_by_heart():
@@ -173,49 +163,35 @@ def test_a_shipped_autoencoder_is_what_its_card_says(k):
     assert sum(p.numel() for p in model.parameters()) == run.card["parameters"]
 
 
-def test_the_shipped_denoiser_is_what_its_card_says_and_beats_a_blur():
-    from scipy import ndimage
-
-    lesson = load("03", "Denoiser", "psnr")
-    model = lesson.Denoiser()
-    figure = cu.restore("03_denoiser", model).card["figures"]["PSNR at σ = 0.5, validation"]
-    clean = cu.mnist().val.float()[:500]
-    noisy = clean + 0.5 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    where = machine.device()
-    with torch.no_grad():
-        restored = model.to(where)(noisy.to(where)).cpu().clamp(0, 1)
-    quality = lesson.psnr(restored.flatten(1), clean.flatten(1)).mean().item()
-    assert quality == pytest.approx(figure["value"], abs=figure["tolerance"])
-    blurred = torch.from_numpy(ndimage.gaussian_filter(noisy.numpy(), (0, 0, 0.8, 0.8))).clamp(0, 1)
-    assert quality > lesson.psnr(blurred.flatten(1), clean.flatten(1)).mean() + 2
-
-
 def test_the_shipped_samples_are_what_their_card_says_and_beat_a_normal_by_far():
     run = cu.runs.load("03_ae_mixture")
     assert run.card["samples"] == {"kind": "decoder means", "n": 1000}
-    distance = cu.metrics.quality(torch.from_numpy(run.samples)).distance
-    figure = run.card["figures"]["Fréchet distance of the shipped samples"]
-    assert distance == pytest.approx(figure["value"], abs=figure["tolerance"])
+    mine = cu.metrics.score(torch.from_numpy(run.samples), 1_000, "test")
+    for name, value in (("Fréchet distance", mine.distance), ("KID", mine.kid)):
+        figure = run.card["figures"][f"{name} of the shipped samples"]
+        assert value == pytest.approx(figure["value"], abs=figure["tolerance"])
     assert run.replay[0].shape == (2, 16, 28, 28)
-    model = load("03", "Autoencoder").Autoencoder(8)
+    lesson = load("03", "Autoencoder", "decode", "sample_mixture")
+    model = lesson.Autoencoder(8)
     cu.restore("03_ae_8", model)
     torch.manual_seed(0)
-    with torch.no_grad():
-        garbage = cu.to_uint8(model.decode(torch.randn(1000, 8)).view(-1, 28, 28))
-    assert cu.metrics.quality(garbage).distance > 10 * distance
+    standard = (torch.ones(1), torch.zeros(1, 8), torch.eye(8)[None])
+    garbage = cu.to_uint8(lesson.decode(model, lesson.sample_mixture(*standard, 1_000)))
+    assert cu.metrics.score(garbage, 1_000, "test").distance > 10 * mine.distance
+
+
+def coders(originals):
+    """What the lesson's coders read, with the identity in the place of the principal directions."""
+    names = {"n": len(originals), "originals": originals, "mean": torch.zeros(784, dtype=torch.float64)}
+    names |= {"directions": torch.eye(784, dtype=torch.float64), "deep": None}
+    return names | {"quality": load("03", "quality", originals=originals).quality}
 
 
 def test_rounded_codes_cost_the_bytes_that_are_written_and_fine_steps_cost_more():
-    names = {"n": 50, "originals": cu.mnist().test.flat()[:50], "mean": torch.zeros(784, dtype=torch.float64)}
-    names |= {
-        "directions": torch.eye(784, dtype=torch.float64),
-        "deep": None,
-        "checked_psnr": load("03", "psnr").psnr,
-    }
-    by_codes = load("03", "by_codes", **names).by_codes
+    z = cu.mnist().test.flat()[:50]
+    by_codes = load("03", "by_codes", **coders(z)).by_codes
     coarse, fine = by_codes(784, "PCA", 1.0), by_codes(784, "PCA", 0.1)
     assert coarse[0] < fine[0] and coarse[1] < fine[1]
-    z = names["originals"]
     symbols = (z / z.std()).round().clamp(-127, 127).to(torch.int8)
     written = len(lzma.compress(symbols.T.contiguous().numpy().tobytes(), preset=9))
     assert coarse[0] == pytest.approx(8 * written / z.numel())
@@ -229,10 +205,10 @@ def test_a_file_is_measured_by_its_length_and_read_back_in_order():
     for i, digit in enumerate(cu.to_uint8(originals).view(-1, 28, 28).numpy()):
         row, column = divmod(i, 50)
         tiled[28 * row : 28 * row + 28, 28 * column : 28 * column + 28] = digit
-    names = {"n": 100, "originals": originals, "sheet": Image.fromarray(tiled)}
-    by_file = load("03", "by_file", checked_psnr=load("03", "psnr").psnr, **names).by_file
+    sheet = Image.fromarray(tiled)
+    by_file = load("03", "by_file", sheet=sheet, **coders(originals)).by_file
     buffer = io.BytesIO()
-    names["sheet"].save(buffer, "JPEG", quality=95)
+    sheet.save(buffer, "JPEG", quality=95)
     bits, quality = by_file("JPEG", quality=95)
     assert bits == pytest.approx(8 * buffer.tell() / originals.numel())
     assert quality > 30  # shuffled digits would have about 10 dB

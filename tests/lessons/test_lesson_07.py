@@ -11,8 +11,8 @@ import course_utils as cu
 from course_utils import metrics, runs
 from tests.lessons.lesson_functions import load
 
-solutions = load("07", "frechet", "precision_recall", "spread_of_halves", "densest")
-lesson = load("07", "Mixture", "pareto_front")
+solutions = load("07", "frechet", "precision_recall", "paired_difference", "densest")
+lesson = load("07", "Mixture", "pareto_front", "blurred", "told_apart", "sharpness", "classifier_score")
 GENERATOR = torch.Generator().manual_seed(0)
 
 
@@ -96,13 +96,13 @@ def test_garbage_costs_at_most_minus_log_of_what_is_left():
     torch.testing.assert_close(worst, torch.full_like(log_p, math.log(2)))  # the bound is reached
 
 
-def test_the_mixture_of_lesson_02_has_the_density_that_lesson_02_gives_it():
-    of_02 = load("02", "PPCAMixture").PPCAMixture(K=40, r=13)
+def test_the_mixture_of_lesson_02b_has_the_density_that_lesson_02b_gives_it():
+    of_02b = load("02b", "PPCAMixture").PPCAMixture(K=40, q=13)
     here = lesson.Mixture()
-    cu.restore("02_mixture", of_02)
+    cu.restore("02_mixture", of_02b)
     cu.restore("02_mixture", here)
     x = (cu.mnist().test.x[:130].flatten(1) + torch.rand(130, 784, generator=GENERATOR)) / 256
-    theirs = of_02.log_joint(x).logsumexp(1).double()
+    theirs = of_02b.log_joint(x).logsumexp(1).double()
     torch.testing.assert_close(here.log_prob(x), theirs, rtol=1e-4, atol=0.05)  # nats, of hundreds
 
 
@@ -110,30 +110,52 @@ def test_the_mixture_of_lesson_02_has_the_density_that_lesson_02_gives_it():
 # -------------------------------------------------------------------------------------------------------
 
 
-def test_halves_give_the_error_of_a_mean_and_repeat():
-    x = cloud(400, 1, 13)[:, 0]
-    found = [
-        solutions.spread_of_halves(torch.mean, x, 600, torch.Generator().manual_seed(3)) for _ in range(2)
-    ]
-    assert found[0] == found[1] == pytest.approx(x.std().item() / 20, rel=0.1)
-
-
-def test_halves_match_independent_sets_away_from_the_floor_and_a_bootstrap_is_biased_near_it():
+def test_a_bootstrap_of_a_distance_is_biased_near_the_floor_by_about_the_trace_over_n():
     judge, dice = cloud(4_000, 10, 14), torch.Generator().manual_seed(5)
+    for seed in range(200, 204):
+        x = cloud(300, 10, seed)
+        ours = solutions.frechet(x, judge).item()
+        picks = [torch.randint(300, (300,), generator=dice) for _ in range(40)]
+        again = np.mean([solutions.frechet(x[pick], judge).item() for pick in picks])
+        assert again > 1.2 * ours
+        first_term = np.mean([(x[pick].mean(0) - judge.mean(0)).square().sum().item() for pick in picks])
+        paid_once = (x.mean(0) - judge.mean(0)).square().sum().item()
+        assert first_term - paid_once == pytest.approx(x.T.cov().trace().item() / 300, rel=0.5)
 
-    def distance(x):
-        return solutions.frechet(x, judge).item()
 
-    far = [1.3 * cloud(300, 10, seed) + 1 for seed in range(100, 130)]
-    truth = np.std([distance(x) for x in far], ddof=1)
-    by_halves = np.mean([solutions.spread_of_halves(distance, x, 30, dice) for x in far[:6]])
-    assert by_halves == pytest.approx(truth, rel=0.35)
-    near = [cloud(300, 10, seed) for seed in range(200, 206)]
-    excess = [
-        np.mean([distance(x[torch.randint(300, (300,), generator=dice)]) for _ in range(15)]) / distance(x)
-        for x in near
-    ]
-    assert min(excess) > 1.2 and np.mean(excess) > 1.5
+def test_paired_differences_agree_with_scipy_and_lose_what_both_share():
+    from scipy.stats import ttest_rel
+
+    a, b = cloud(8, 1, 30)[:, 0] + 1, cloud(8, 1, 31)[:, 0]
+    mean, error = solutions.paired_difference(a, b)
+    assert mean / error == pytest.approx(ttest_rel(a.numpy(), b.numpy()).statistic)
+    shared = 100 * cloud(8, 1, 32)[:, 0]
+    assert solutions.paired_difference(a + shared, b + shared) == pytest.approx((mean, error), rel=1e-6)
+
+
+# --- the other judges
+# -------------------------------------------------------------------------------------------------
+
+
+def test_a_two_sample_test_is_at_chance_for_one_law_and_sees_a_shift():
+    a, b = cloud(800, 12, 40), cloud(800, 12, 41)
+    assert abs(lesson.told_apart(a, b) - 0.5) < 4 * 0.5 / 800**0.5
+    assert lesson.told_apart(a, b + 0.5) > 0.75
+
+
+def test_the_classifier_score_runs_from_one_to_the_number_of_classes():
+    sure = torch.eye(10).double().clamp(min=1e-12)
+    assert lesson.classifier_score(sure) == pytest.approx(10, rel=1e-6)
+    assert lesson.classifier_score(sure[:1].repeat(10, 1)) == pytest.approx(1)
+    assert lesson.classifier_score(torch.full((10, 10), 0.1).double()) == pytest.approx(1)
+
+
+def test_blur_lowers_sharpness_and_keeps_the_ink():
+    x = cu.mnist().test.x[:200, 0]
+    soft = lesson.blurred(x)
+    assert lesson.sharpness(soft) < 0.8 * lesson.sharpness(x)
+    assert soft.double().mean() == pytest.approx(x.double().mean().item(), rel=0.02)
+    assert lesson.sharpness(x // 2) == pytest.approx(lesson.sharpness(x), rel=0.03)
 
 
 # --- the cheat

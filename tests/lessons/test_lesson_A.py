@@ -23,6 +23,7 @@ A = load(
         "doubled",
         "moments",
         "frechet_gaussians",
+        "fool_the_ruler",
     ),
 )
 inf = torch.inf
@@ -209,3 +210,21 @@ def test_the_floor_of_gaussian_samples_is_the_lessons_formula():
         ]
         measured[n] = torch.stack(values).mean() / (constant * 2 / n)
     assert all(abs(float(ratio) - 1) < 0.1 for ratio in measured.values()), measured
+
+
+def test_two_moments_are_fooled_by_points_that_are_no_data():
+    x = normal(500, 6) @ normal(6, 6, seed=1)
+    made = A.fool_the_ruler(x)
+    assert float(A.frechet_gaussians(*A.moments(made), *A.moments(x))) < 1e-8
+    assert torch.cdist(made, x).min() > 1e-3 and len(made) == 12
+
+
+def test_the_rules_of_card_7_hold_in_the_package():
+    board = cu.metrics.scoreboard(
+        {"half black": 200 * torch.ones(200, 28, 28).byte()}, n=200, reference="validation"
+    )
+    assert list(board)[0] == "training digits" and board["training digits"].sets == 5
+    real = {n: cu.metrics.real(n, "test") for n in (1_000, 5_000)}
+    distance = {n: rows["training digits"].distance for n, rows in real.items()}
+    assert distance[1_000] > 2 * distance[5_000]  # the bias in n
+    assert real[5_000]["validation digits"].distance > 1.5 * distance[5_000]  # other writers

@@ -44,6 +44,35 @@ def gaussian_columns(mean, cov, eps):
     return mean[:, None] + torch.linalg.cholesky(cov) @ eps.T
 
 
+def blank_in_words():
+    return "ten per cent"
+
+
+def blank_below_zero():
+    return -1
+
+
+def coins_of_laplace(ink):
+    return (ink.sum(0) + 1) / (len(ink) + 2)
+
+
+def coins_rounded(ink):
+    return (ink.mean(0) > 0.5).float()
+
+
+def coins_of_images(ink):
+    return ink.mean(1)
+
+
+def coins_counted(ink):
+    return ink.sum(0)
+
+
+def coins_fair_in_between(ink):
+    sure = ink.mean(0)
+    return torch.where((sure == 0) | (sure == 1), sure, 0.05)
+
+
 def verdict_by_variation(answers, outputs, tol=1e-3):
     if len(answers) == 1:
         return "one answer"
@@ -81,6 +110,17 @@ WRONG = {
         (gaussian_by_covariance, "Σ Σᵀ"),
         (gaussian_by_deviations, "no covariances"),
         (gaussian_not_transposed, "eps @ L.T"),
+    ],
+    "00.blank": [
+        (blank_in_words, "return one number"),
+        (blank_below_zero, "between 0 and 100"),
+    ],
+    "00.overconfident": [
+        (coins_of_laplace, "nothing is broken yet"),
+        (coins_rounded, "do reveal it"),
+        (coins_of_images, "average over the images"),
+        (coins_counted, "between 0 and 1"),
+        (coins_fair_in_between, "less likely than under (2)"),
     ],
     "00.decisive": [
         (verdict_by_counting, "the average of the right answers is none of them"),

@@ -3,6 +3,35 @@
 import torch
 
 
+def loss_mean(model, x):
+    x = x.flatten(1)
+    return (model(x) - x).square().mean()
+
+
+def loss_sum(model, x):
+    x = x.flatten(1)
+    return (model(x) - x).square().sum()
+
+
+def loss_each(model, x):
+    x = x.flatten(1)
+    return (model(x) - x).square().sum(1)
+
+
+def loss_absolute(model, x):
+    x = x.flatten(1)
+    return (model(x) - x).abs().sum(1).mean()
+
+
+def loss_unflattened(model, x):
+    return (model(x) - x).square().sum(1).mean()
+
+
+def loss_detached(model, x):
+    x = x.flatten(1)
+    return (model(x).detach() - x).square().sum(1).mean()
+
+
 def pca_not_centred(x, k):
     _, s, vt = torch.linalg.svd(x, full_matrices=False)
     return x.mean(0), vt[:k], s[:k] ** 2 / len(x)
@@ -20,60 +49,107 @@ def pca_singular_values(x, k):
     return mean, vt[:k], s[:k]
 
 
-def line_without_end(a, b, n):
-    weight = torch.arange(n)[:, None] / n
-    return (1 - weight) * a + weight * b
+def guess_one():
+    return 50
 
 
-def line_reversed(a, b, n):
-    weight = torch.linspace(0, 1, n)[:, None]
-    return weight * a + (1 - weight) * b
+def guess_too_much():
+    return 50, 250
 
 
-def line_no_broadcast(a, b, n):
-    return torch.stack([a, b])
+def guess_fractions():
+    return 0.3, 0.9
 
 
-def psnr_batch(x_hat, x):
-    return -10 * (x_hat - x).square().mean().log10()
+def guess_words():
+    return "half", "all"
 
 
-def psnr_sign(x_hat, x):
-    return 10 * (x_hat - x).square().mean(1).log10()
+def _draw(which, means, factors):
+    noise = torch.randn(len(which), means.shape[1], 1, dtype=means.dtype)
+    return means[which] + (factors[which] @ noise)[..., 0]
 
 
-def psnr_absolute(x_hat, x):
-    return -10 * (x_hat - x).abs().mean(1).log10()
+def sample_transposed(weights, means, covariances, n):
+    which = torch.multinomial(weights, n, replacement=True)
+    return _draw(which, means, torch.linalg.cholesky(covariances).mT)
 
 
-def psnr_natural(x_hat, x):
-    return -10 * (x_hat - x).square().mean(1).log()
+def sample_covariance(weights, means, covariances, n):
+    which = torch.multinomial(weights, n, replacement=True)
+    return _draw(which, means, covariances)
 
 
-def masked_all(x_hat, x, hidden):
-    return ((x_hat - x).square() * hidden).mean()
+def sample_uniform(weights, means, covariances, n):
+    which = torch.randint(len(weights), (n,))
+    return _draw(which, means, torch.linalg.cholesky(covariances))
 
 
-def masked_visible(x_hat, x, hidden):
-    return ((x_hat - x).square() * ~hidden).sum() / (~hidden).sum()
+def sample_one(weights, means, covariances, n):
+    which = torch.multinomial(weights, 1).expand(n)
+    return _draw(which, means, torch.linalg.cholesky(covariances))
+
+
+def sample_sorted(weights, means, covariances, n):
+    which = torch.multinomial(weights, n, replacement=True).sort().values
+    return _draw(which, means, torch.linalg.cholesky(covariances))
+
+
+def sample_averaged(weights, means, covariances, n):
+    factor = torch.linalg.cholesky((weights[:, None, None] * covariances).sum(0))
+    return weights @ means + torch.randn(n, means.shape[1], dtype=means.dtype) @ factor.T
+
+
+def sample_first_covariance(weights, means, covariances, n):
+    which = torch.multinomial(weights, n, replacement=True)
+    factor = torch.linalg.cholesky(covariances[:1]).expand_as(covariances)
+    return _draw(which, means, factor)
+
+
+def cloud_gaussian(n):
+    return 100 + torch.randn(n, 2) * torch.tensor([5.0, 0.1])
+
+
+def cloud_two_points(n):
+    return torch.tensor([[0.0, 0.0], [5.0, 5.0]]).repeat(n // 2, 1)
+
+
+def cloud_line(n):
+    return torch.rand(n, 1).repeat(1, 2)
 
 
 WRONG = {
+    "03.reconstruction_loss": [
+        (loss_mean, "mean over the pixels"),
+        (loss_sum, "sum over the batch"),
+        (loss_each, "one number an image"),
+        (loss_absolute, "squared"),
+        (loss_unflattened, "flatten(1) first"),
+        (loss_detached, "no gradient"),
+    ],
     "03.pca": [
         (pca_not_centred, "centred first"),
         (pca_columns, "take vt[:k]"),
         (pca_singular_values, "squared singular values"),
     ],
-    "03.interpolate": [
-        (line_without_end, "both ends"),
-        (line_reversed, "first point must be a"),
-        (line_no_broadcast, "broadcast"),
+    "03.guess": [
+        (guess_one, "two numbers"),
+        (guess_too_much, "between 0 and 100"),
+        (guess_fractions, "not fractions"),
+        (guess_words, "plain numbers"),
     ],
-    "03.psnr": [
-        (psnr_batch, "one number an image"),
-        (psnr_sign, "the sign"),
-        (psnr_absolute, "squared before"),
-        (psnr_natural, "log10"),
+    "03.sample_mixture": [
+        (sample_transposed, "LᵀL instead of LLᵀ"),
+        (sample_covariance, "multiplied by the covariance"),
+        (sample_uniform, "follow the weights"),
+        (sample_one, "from one component"),
+        (sample_sorted, "sorted by component"),
+        (sample_averaged, "not averaged"),
+        (sample_first_covariance, "its own covariance"),
     ],
-    "03.masked_loss": [(masked_all, "number of hidden pixels"), (masked_visible, "cost nothing")],
+    "03.hard_to_sample": [
+        (cloud_gaussian, "does not fail"),
+        (cloud_two_points, "codes differ"),
+        (cloud_line, "straight line"),
+    ],
 }

@@ -1,7 +1,5 @@
 """Wrong answers to the exercises of lesson 04, each with a part of the hint that it must get."""
 
-import math
-
 import torch
 
 
@@ -99,28 +97,68 @@ def labels_only_zero(decode, z, n_labels):
     return out.view(len(z), n_labels, *out.shape[1:])
 
 
-def bound_elbo(log_joint, log_q):
-    return (log_joint - log_q).mean(0)
+def sampler_uniform(decode, n, k, generator):
+    z = torch.rand(n, k, generator=generator)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
 
 
-def bound_sum(log_joint, log_q):
-    return (log_joint - log_q).logsumexp(0) - math.log(1)
+def sampler_means(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    return z, decode(z).sigmoid()
 
 
-def bound_added(log_joint, log_q):
-    return (log_joint + log_q).logsumexp(0) - math.log(len(log_q))
+def sampler_threshold(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    return z, (decode(z) > 0).to(z)
 
 
-def bound_no_log_space(log_joint, log_q):
-    return (log_joint.exp() / log_q.exp()).mean(0).log()
+def sampler_other_latents(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    other = torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli(decode(other).sigmoid(), generator=generator)
 
 
-def bound_over_images(log_joint, log_q):
-    return (log_joint - log_q).logsumexp(1) - math.log(log_q.shape[1])
+def sampler_one_coin(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    chance = decode(z).sigmoid()
+    return z, (torch.rand(n, 1, 1, 1, generator=generator) < chance).to(z)
 
 
-def bound_turned(log_joint, log_q):
-    return (log_q - log_joint).logsumexp(0) - math.log(len(log_q))
+def sampler_own_noise(decode, n, k, generator):
+    z = torch.randn(n, k)
+    return z, torch.bernoulli(decode(z).sigmoid())
+
+
+def sampler_pixels_only(decode, n, k, generator):
+    return torch.bernoulli(decode(torch.randn(n, k, generator=generator)).sigmoid(), generator=generator)
+
+
+def careless_honest(log_lik, kl):
+    return kl.sum(1).mean() - log_lik.flatten(1).sum(1).mean()
+
+
+def careless_factor(log_lik, kl):
+    return 784 * kl.sum(1).mean() - log_lik.flatten(1).sum(1).mean()
+
+
+def careless_both(log_lik, kl):
+    return kl.mean() - log_lik.mean()
+
+
+def careless_latents(log_lik, kl):
+    return kl.mean() - log_lik.flatten(1).sum(1).mean()
+
+
+def careless_sign(log_lik, kl):
+    return kl.sum(1).mean() + log_lik.mean()
+
+
+def careless_no_kl(log_lik, kl):
+    return -log_lik.mean()
+
+
+def careless_batch(log_lik, kl):
+    return kl.sum() - log_lik.mean()
 
 
 WRONG = {
@@ -154,12 +192,22 @@ WRONG = {
         (labels_flat, "their own axis for the label"),
         (labels_only_zero, "go through all labels"),
     ],
-    "04.importance": [
-        (bound_elbo, "the mean of logarithms"),
-        (bound_sum, "subtract log S"),
-        (bound_added, "subtract log q"),
-        (bound_no_log_space, "torch.logsumexp"),
-        (bound_over_images, "average over the draws, dim 0"),
-        (bound_turned, "this is minus the bound"),
+    "04.ancestral": [
+        (sampler_uniform, "torch.randn, not rand"),
+        (sampler_means, "chances or logits, not pixels"),
+        (sampler_threshold, "not a threshold"),
+        (sampler_other_latents, "decode THE SAME z"),
+        (sampler_one_coin, "a coin of its own"),
+        (sampler_own_noise, "the same generator"),
+        (sampler_pixels_only, "two things"),
+    ],
+    "04.careless": [
+        (careless_honest, "the honest loss"),
+        (careless_factor, "a factor that everyone can see"),
+        (careless_both, "the latents too"),
+        (careless_latents, "makes codes cheaper"),
+        (careless_sign, "check the signs"),
+        (careless_no_kl, "both terms belong"),
+        (careless_batch, "the hidden β should be 20"),
     ],
 }

@@ -71,39 +71,44 @@ def neighbours_one(real, fake, k):
     return _inside(fake, real, k + 1).double().mean()
 
 
-def halves_bootstrap(statistic, x, repeats, generator):
-    picks = [torch.randint(len(x), (len(x),), generator=generator) for _ in range(repeats)]
-    return torch.tensor([float(statistic(x[pick])) for pick in picks]).std().item()
+def luck_in_words():
+    return "ten per cent"
 
 
-def halves_quarter(statistic, x, repeats, generator):
-    picks = [torch.randperm(len(x), generator=generator)[: len(x) // 4] for _ in range(repeats)]
-    return torch.tensor([float(statistic(x[pick])) for pick in picks]).std().item()
+def luck_negative():
+    return -12.0
 
 
-def halves_frozen(statistic, x, repeats, generator):
-    pick = torch.randperm(len(x), generator=generator)[: len(x) // 2]
-    return torch.tensor([float(statistic(x[pick])) for _ in range(repeats)]).std().item()
+def luck_too_much():
+    return 250
 
 
-def halves_variance(statistic, x, repeats, generator):
-    picks = [torch.randperm(len(x), generator=generator)[: len(x) // 2] for _ in range(repeats)]
-    return torch.tensor([float(statistic(x[pick])) for pick in picks]).var().item()
+def luck_no_number():
+    return float("nan")
 
 
-def halves_standard_error(statistic, x, repeats, generator):
-    picks = [torch.randperm(len(x), generator=generator)[: len(x) // 2] for _ in range(repeats)]
-    return torch.tensor([float(statistic(x[pick])) for pick in picks]).std().item() / repeats**0.5
+def difference_unpaired(a, b):
+    return (a.mean() - b.mean()).item(), (a.var() / len(a) + b.var() / len(b)).sqrt().item()
 
 
-def halves_root_two(statistic, x, repeats, generator):
-    picks = [torch.randperm(len(x), generator=generator)[: len(x) // 2] for _ in range(repeats)]
-    return torch.tensor([float(statistic(x[pick])) for pick in picks]).std().item() / 2**0.5
+def difference_turned(a, b):
+    return (b - a).mean().item(), ((b - a).std() / len(a) ** 0.5).item()
 
 
-def halves_own_dice(statistic, x, repeats, generator):
-    picks = [torch.randperm(len(x))[: len(x) // 2] for _ in range(repeats)]
-    return torch.tensor([float(statistic(x[pick])) for pick in picks]).std().item()
+def difference_spread(a, b):
+    return (a - b).mean().item(), (a - b).std().item()
+
+
+def difference_population(a, b):
+    return (a - b).mean().item(), ((a - b).std(unbiased=False) / len(a) ** 0.5).item()
+
+
+def difference_no_root(a, b):
+    return (a - b).mean().item(), ((a - b).std() / len(a)).item()
+
+
+def difference_alone(a, b):
+    return (a - b).mean().item()
 
 
 def _balls(candidates, real, k):
@@ -147,14 +152,19 @@ WRONG = {
         (neighbours_twice_precision, "turn the roles round"),
         (neighbours_one, "return two numbers"),
     ],
-    "07.halves": [
-        (halves_bootstrap, "without replacement"),
-        (halves_quarter, "a half of 100 images has 50"),
-        (halves_frozen, "every half is the same"),
-        (halves_variance, "this is the variance"),
-        (halves_standard_error, "root of the repeats"),
-        (halves_root_two, "no factor √2"),
-        (halves_own_dice, "pass it to torch.randperm"),
+    "07.luck": [
+        (luck_in_words, "commit one number"),
+        (luck_negative, "never above the average"),
+        (luck_too_much, "more than 100 per cent"),
+        (luck_no_number, "finite"),
+    ],
+    "07.difference": [
+        (difference_unpaired, "not paired"),
+        (difference_turned, "the sign is turned"),
+        (difference_spread, "smaller by the root of S"),
+        (difference_population, "by S − 1 within"),
+        (difference_no_root, "the ROOT of S"),
+        (difference_alone, "return two numbers"),
     ],
     "07.densest": [
         (densest_top, "Nothing forbids repetition"),

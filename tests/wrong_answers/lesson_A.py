@@ -194,6 +194,38 @@ def frechet_commuting(mean_a, cov_a, mean_b, cov_b):
     return (mean_a - mean_b).square().sum() + (roots[0] - roots[1]).square().sum()
 
 
+def fall_in_words():
+    return "tenfold"
+
+
+def fall_upside_down():
+    return 0.1
+
+
+def fool_without_scale(x):
+    columns = torch.linalg.cholesky(x.T.cov()).T
+    return torch.cat([x.mean(0) + columns, x.mean(0) - columns])
+
+
+def fool_biased(x):
+    columns = x.shape[1] ** 0.5 * torch.linalg.cholesky(x.T.cov()).T
+    return torch.cat([x.mean(0) + columns, x.mean(0) - columns])
+
+
+def fool_one_sided(x):
+    columns = torch.linalg.cholesky(x.T.cov()).T
+    return torch.cat([x.mean(0) + columns, x.mean(0) + 2 * columns])
+
+
+def fool_diagonal(x):
+    steps = ((2 * x.shape[1] - 1) / 2) ** 0.5 * x.std(0).diag()
+    return torch.cat([x.mean(0) + steps, x.mean(0) - steps])
+
+
+def fool_with_data(x):
+    return x
+
+
 WRONG = {
     "A.pairwise_distances": [
         (distances_transposed, "this is the transpose"),
@@ -249,5 +281,16 @@ WRONG = {
         (frechet_no_root, "take the roots of the eigenvalues"),
         (frechet_entrywise, "the root of a matrix"),
         (frechet_commuting, "only if the covariances commute"),
+    ],
+    "A.fall": [
+        (fall_in_words, "return one number"),
+        (fall_upside_down, "at least 1"),
+    ],
+    "A.fool": [
+        (fool_without_scale, "too small"),
+        (fool_biased, "divides by 2d − 1"),
+        (fool_one_sided, "the mean is off"),
+        (fool_diagonal, "columns of a factor"),
+        (fool_with_data, "a pair of points"),
     ],
 }

@@ -70,7 +70,9 @@ def load(lesson: Lesson, seconds: list[float] | None = None, core: bool = False)
 
 
 def _add(found: Load, cell: Cell, lesson: Lesson) -> None:
-    """Add one cell. Of an exercise the stub is read; a solution is folded."""
+    """Add one cell. Of an exercise the stub is read; hint and solution are folded."""
+    if "hint" in cell.tags:
+        return
     if cell.kind == "markdown":
         found.words += prose.words(cell.source)
         found.formulas += prose.formulas(cell.source)

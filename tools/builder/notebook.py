@@ -39,6 +39,7 @@ if importlib.util.find_spec("course_utils") is None:  # not installed: one folde
     sys.path.insert(0, str(home))"""
 
 FOLD = "<details><summary>Solution</summary>\n\n```python\n{solution}\n```\n\n</details>"
+HINT = "<details><summary>Hint</summary>\n\n{hint}\n\n</details>"
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # Colab's key, and JupyterLab's
 KEPT_TAGS = ("setup", "exercise", "quiet")  # what the tests and the clean-up of outputs read in a notebook
 
@@ -81,6 +82,8 @@ def _cells(cell: Cell, lesson: Lesson) -> list[nbformat.NotebookNode]:
     source, metadata = cell.source.rstrip(), _metadata(cell)
     if not cell.built:
         return []
+    if "hint" in cell.tags:
+        return [new_markdown_cell(HINT.format(hint=source), metadata={"slideshow": {"slide_type": "skip"}})]
     if cell.kind == "markdown":
         heading, _, below = source.partition("\n")
         if not (cell.deeper and prose.HEADING.fullmatch(heading)):

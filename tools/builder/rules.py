@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from tools.builder import names, prose
 from tools.builder.lesson import Cell, Finding, Lesson
 
-TAGS = {"setup", "exercise", "quiet", "figure", "author", "slide", "shared"}
+TAGS = {"setup", "exercise", "quiet", "figure", "author", "slide", "shared", "hint"}
+MARKDOWN_TAGS = ("slide", "hint")
 ALONE = ("setup", "exercise", "figure", "author", "shared")  # a cell has at most one of these
 WIDTH, VISIBLE_LINES, FOLDED_LINES = 96, 25, 60
 TITLE = re.compile(r"# (?P<key>\w+) \S.*")
 FIGURE_TITLE = re.compile(r"# @title (Figure|Table|Widget|Quiz): \S")
-LABEL = re.compile(r"\*\*Exercise (\d+) \((core|deeper)\)\.\*\*")
+EXERCISE_KINDS = ("break it", "predict and measure", "on paper", "open")  # no word: write it
+LABEL = re.compile(rf"\*\*Exercise (\d+) \((core|deeper)(?:, ({'|'.join(EXERCISE_KINDS)}))?\)\.\*\*")
 MAKES_RUNS = {"07", "A"}  # lessons in which saving a run is the subject, or the reader's own business
 BANNED_WORDS = {
     "NBVAL_": "nbval heeds such a comment only where it stands alone; the course uses neither form",
@@ -44,7 +46,7 @@ def check(lesson: Lesson) -> list[Finding]:
         else:
             found += _size(cell)
             found += _code(cell, lesson.key)
-    return found + list(_labels(lesson))
+    return found + list(_labels(lesson)) + list(_hints(lesson))
 
 
 def _opening(lesson: Lesson) -> Iterator[Finding]:
@@ -67,15 +69,18 @@ def _opening(lesson: Lesson) -> Iterator[Finding]:
 
 
 def _metadata(cell: Cell) -> Iterator[Finding]:
-    """Tags, and nothing but tags; Markdown knows only `slide`."""
+    """Tags, and nothing but tags; Markdown knows only `slide` and `hint`."""
     for tag in cell.tags:
         if tag in ("raises-exception", "nbval-raises-exception"):
             what = f"the tag {tag!r} is banned: nbval passes such a cell when nothing raises"
             yield cell.finding("tags", what, "catch the error and print it")
         elif tag not in TAGS:
             yield cell.finding("tags", f"unknown tag {tag!r}", f"known: {', '.join(sorted(TAGS))}")
-        elif cell.kind == "markdown" and tag != "slide":
-            yield cell.finding("tags", f"the tag {tag!r} on a Markdown cell", "only `slide` may stand there")
+        elif cell.kind == "markdown" and tag not in MARKDOWN_TAGS:
+            remedy = "only `slide` and `hint` may stand there"
+            yield cell.finding("tags", f"the tag {tag!r} on a Markdown cell", remedy)
+        elif cell.kind == "code" and tag == "hint":
+            yield cell.finding("tags", "the tag 'hint' on a code cell", "a hint is Markdown: # %% [markdown]")
     kinds = [tag for tag in ALONE if tag in cell.tags]
     if len(kinds) > 1:
         yield cell.finding("tags", f"one cell is {' and '.join(kinds)}", "split it, or drop a tag")
@@ -180,6 +185,19 @@ def _labels(lesson: Lesson) -> Iterator[Finding]:
                         yield cell.finding("label", f"exercise {label[1]} is misnumbered", remedy, row)
         elif "exercise" in cell.tags:
             if not labelled:
-                remedy = "write `**Exercise 3 (core).**` or `(deeper)` in the prose before it"
+                remedy = "write `**Exercise 3 (core).**` or `(deeper, break it)` in the prose before it"
                 yield cell.finding("label", "an exercise without its label", remedy)
             labelled = False
+
+
+def _hints(lesson: Lesson) -> Iterator[Finding]:
+    """A hint stands between a stub and its check; where a lesson has one, every stub has."""
+    hinted = [cell for cell in lesson.cells if "hint" in cell.tags]
+    remedy = '`# %% [markdown] tags=["hint"]` between the stub and its check'
+    for before, cell in zip([None, *lesson.cells], lesson.cells):
+        if cell in hinted and (before is None or "exercise" not in before.tags):
+            yield cell.finding("hint", "a hint that follows no stub", remedy)
+    if hinted:
+        for cell, after in zip(lesson.cells, lesson.cells[1:]):
+            if "exercise" in cell.tags and "hint" not in after.tags:
+                yield cell.finding("hint", "an exercise without a hint", remedy)

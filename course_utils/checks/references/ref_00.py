@@ -25,6 +25,20 @@ def sample_gaussian(mean, cov, eps):
     return mean + eps @ factor.T
 
 
+def blank_page_beats():
+    """The percentage of test digits, 0 to 100, that you expect a blank page to beat."""
+    return 10.0  # a usual guess; the measurement comes in the table below
+
+
+def overconfident_coins(ink):
+    """Coins (D,) under which the training images are likelier than under equation (2).
+
+    ink: (N, D), 0.0 or 1.0. At least one coin must call some image impossible (θ = 0 or 1),
+    but no training image may be.
+    """
+    return ink.mean(0)
+
+
 def decisive_test(answers, outputs, tol=1e-3):
     """Are there many right answers, and does the system draw one?
 
@@ -42,5 +56,7 @@ def decisive_test(answers, outputs, tol=1e-3):
 REFERENCES = {
     "00.pixels": log_lik_pixels,
     "00.cholesky": sample_gaussian,
+    "00.blank": blank_page_beats,
+    "00.overconfident": overconfident_coins,
     "00.decisive": decisive_test,
 }

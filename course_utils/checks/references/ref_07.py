@@ -32,16 +32,15 @@ def precision_recall(real, fake, k):
     return inside(fake, real), inside(real, fake)
 
 
-def spread_of_halves(statistic, x, repeats, generator):
-    """Standard deviation of statistic(half of x) over random halves of x (n, …); a float.
+def paired_difference(a, b):
+    """Equation (5): mean of a − b and its standard error, floats, of distances a and b (S,)."""
+    gaps = a - b
+    return gaps.mean().item(), (gaps.std() / len(gaps) ** 0.5).item()
 
-    The halves are drawn without replacement.
-    """
-    values = []
-    for _ in range(repeats):
-        half = torch.randperm(len(x), generator=generator)[: len(x) // 2]
-        values.append(float(statistic(x[half])))
-    return torch.tensor(values).std().item()
+
+def luck_of_the_best():
+    """Your guess, in per cent: how far the best of 25 equal models lies below their average."""
+    return 10.0
 
 
 def densest(real, candidates, k, n):
@@ -57,6 +56,7 @@ def densest(real, candidates, k, n):
 REFERENCES = {
     "07.frechet": frechet,
     "07.neighbours": precision_recall,
-    "07.halves": spread_of_halves,
+    "07.difference": paired_difference,
+    "07.luck": luck_of_the_best,
     "07.densest": densest,
 }

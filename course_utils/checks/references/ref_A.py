@@ -3,6 +3,8 @@
 Do not edit: change the solution in the lesson and run `python tasks.py lessons`.
 """
 
+import math
+
 import torch
 
 
@@ -79,6 +81,23 @@ def frechet_gaussians(mean_a, cov_a, mean_b, cov_b):
     return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
 
 
+def expected_fall():
+    """How many times smaller the distance of real digits is at n = 1,000 than at n = 100."""
+    return (1 / 100 + 1 / 5_000) / (1 / 1_000 + 1 / 5_000)  # the ratio of the brackets of (A11)
+
+
+def fool_the_ruler(x):
+    """A set (2d, d) with the mean and covariance of the rows x (n, d), n > 2d, both unbiased.
+
+    One way: the mean, plus and minus a multiple of each column of L, L Lᵀ = covariance.
+    """
+    mean = x.mean(0)
+    values, vectors = torch.linalg.eigh(x.T.cov())
+    columns = (vectors * values.clamp(min=0).sqrt()).T  # (d, d): row i is column i of L
+    steps = math.sqrt((2 * x.shape[1] - 1) / 2) * columns  # x.T.cov() divides by 2d − 1
+    return torch.cat([mean + steps, mean - steps])
+
+
 REFERENCES = {
     "A.pairwise_distances": pairwise_distances,
     "A.sgd_step": sgd_step,
@@ -87,4 +106,6 @@ REFERENCES = {
     "A.kl": kl,
     "A.output_size": output_size,
     "A.frechet": frechet_gaussians,
+    "A.fall": expected_fall,
+    "A.fool": fool_the_ruler,
 }
