@@ -583,7 +583,7 @@ top.plot(
     x1, 1, "^", color="black", markersize=9, label=f"x₂ set to 1: class 1 has {p_mean:.0%}"
 )
 top.set(xlim=(-4.5, 4.5), ylim=(-2.6, 4.6), ylabel="x₂ (hidden)", aspect="auto")
-top.legend(loc="lower right")
+top.legend(loc="lower right", fontsize=9)
 low.set(xlabel="x₁ (seen: 0.6)", ylabel="p(x₁ | y)", ylim=(0, 0.46))
 low.text(x1 + 0.15, 0.415, f"class 1 has {p_shadow:.0%}", fontsize=12)
 cu.show(
@@ -795,7 +795,7 @@ for ax, found, title in zip(
     ax.axhline(10, color="#888888", linewidth=1, linestyle=":")
     ax.set(title=title, xlabel="hidden (% of the pixels)", ylim=(0, 101))
 axes[0].set_ylabel("test accuracy (%)")
-axes[0].legend(loc="lower left")
+axes[0].legend(loc="lower left", fontsize=8)
 axes[1].get_legend().remove()
 cu.show(
     fig,

@@ -107,7 +107,7 @@ cu.show(ax.figure, caption)
 # %% [markdown]
 # Blur and garbage show at once, faint specks and stamps after a moment.
 # Three rows you cannot tell from handwriting by looking: they *are* handwriting, and the fault lies in what they are a sample of.
-# Keep your guess for section 4, where the letters are told and nine metrics look at the same rows.
+# Keep your guess for section 4.
 
 # %% [markdown]
 # ## 1 · Real or fake? *(core)*
@@ -605,7 +605,8 @@ cu.facts("ten other sheets of stamps, Fréchet", ", ".join(f"{x:.0f}" for x in o
 # **Read the rows.**
 # F was the handwriting, and G, which nobody can tell from it, is the training set; D lacks two digits.
 #
-# - *Copies:* precision and density notice them (−3.7 and −6.0 deviations), coverage stands on the line (−3.0); that the judge's network was trained on these very digits may be a part of it.
+# - *Real, by other writers:* one judge notices, the pupil, who reads these test digits a little worse (0.86).
+# - *Copies:* density and coverage notice them (−4.6 and −5.3 deviations), precision stays inside the line (−2.8); that the judge's network was trained on these very digits may be a part of it.
 #   Fréchet, recall, the classifier score and the pupil see nothing.
 #   One column needs no such care: 100 % too near.
 #   **A copier is exposed by one question: how near is it to the training set?**
@@ -615,7 +616,7 @@ cu.facts("ten other sheets of stamps, Fréchet", ", ".join(f"{x:.0f}" for x in o
 #   (Ten other sheets of stamps have 27 to 49.)
 #   Recall 0.00 and coverage 0.05 say what happened.
 # - *No 4 and no 9:* every image is plausible, so precision and density see nothing; the Fréchet distance (28) sees two missing heaps.
-# - *Blurred digits* and *faint noise* are good food for a pupil (0.90 and 0.88): "trained on it" is no judge of looks.
+# - *Blurred digits* and *faint noise* teach a pupil well (0.90 and 0.88): "trained on it" is no judge of looks.
 # - *Half garbage* loses almost nothing in recall (0.94): the good half covers nearly everything.
 #
 # **Read the columns**, which name the blind spots.
@@ -1168,7 +1169,7 @@ columns = ["density", "bits per dimension", "nats", "Fréchet distance of its dr
 cu.table(table, columns, f"Exact densities of {len(x):,} dequantised test digits.", digits=2)
 
 # %% [markdown]
-# Half garbage costs 0.63 of 558 nats, less than the bound, and nobody could see it in bits per dimension.
+# Half garbage costs 0.63 of 558 nats, less than the bound.
 # One per cent of it, among real digits, moves the Fréchet distance from 0.77 to 13.5.
 #
 # Now the other direction.
@@ -1548,7 +1549,7 @@ with clock.one_thread():
 cu.facts("a fixed small workload on one thread here, ms", 1e3 * yardstick)
 
 # %% [markdown]
-# Ten Gaussians on 40 components have 163, one Gaussian on all pixels (`00_gaussian`) has 328; one centre a class is not enough, which is where lesson 02 began.
+# Ten Gaussians on 40 components have 163, one Gaussian on all pixels (`00_gaussian`) has 328; one centre a class is not enough.
 #
 # **Exercise 7 (deeper, break it).**
 # Make *density* fail: win its column with a generator that is good for nothing.
