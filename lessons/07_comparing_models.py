@@ -1314,7 +1314,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# The bootstrap lies around 4.1, and the set itself has 2.7: no resample comes back to where it was drawn from.
+# The bootstrap lies around 4.1, and the set itself has 2.7: nearly all of the sixty resamples land above it.
 # So the course draws new sets.
 #
 # **Exercise 6 (deeper, on paper).**
