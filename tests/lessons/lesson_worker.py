@@ -1,7 +1,7 @@
 """What each process of test_lessons_on_ranks.py does: -m tests.lessons.lesson_worker DIR LESSON
 
-A lesson runs as a script, as `torchrun lessons/NN_slug.py` runs it, up to its first shipped run (to its end
-in the full run of the suite). Runs are shipped as in the profile `full`, but into a temporary folder. Left
+A lesson runs as a script, as `torchrun lessons/NN_slug.py` runs it, up to the first run it ships after a
+training (to its end in the full run of the suite). Runs are shipped as in the profile `full`, but into a temporary folder. Left
 out is what takes long and is tested on the notebook: drawing figures, trying every widget.
 """
 
@@ -26,7 +26,7 @@ saving = sys.modules["course_utils.runs.save"]
 
 
 class Enough(Exception):
-    """The lesson has shipped its first run."""
+    """The lesson has trained and shipped a run."""
 
 
 def digest(module) -> str:
@@ -51,7 +51,7 @@ def follow(trained: list, saved: list) -> None:
         saved.append(run.name)
         for name in run.card["files"]:
             run.read(name)  # verifies it
-        if not ALL:
+        if trained and not ALL:
             raise Enough
         return run
 
@@ -75,6 +75,7 @@ def main(folder: Path, lesson: Path) -> None:
     left = sorted(path.name for path in folders.runs_dir().iterdir())
     found = {"trained": trained, "saved": saved, "reads": reads.reads, "left": left}
     (folder / f"rank_{ranks.rank()}.json").write_text(json.dumps(found))
+    ranks.wait_for_all()  # the temporary folder of runs goes with rank 0
 
 
 if __name__ == "__main__":

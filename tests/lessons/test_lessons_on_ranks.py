@@ -1,8 +1,8 @@
 """Lessons that train and ship, as two processes: `torchrun --nproc-per-node 2 lessons/NN_slug.py`, on CPU.
 
-One lesson a run of the suite, by turns, up to its first shipped run; all of them, to their ends, in the full
-run (`python tasks.py test --all`). A lesson joins when its source is there. tests/system/test_distributed.py
-tests the engine itself, on small models.
+One lesson a run of the suite, by turns, up to the first run it ships after a training; all of them, to
+their ends, in the full run (`python tasks.py test --all`). A lesson joins when its source is there.
+tests/system/test_distributed.py tests the engine itself, on small models.
 """
 
 import json
