@@ -1,5 +1,5 @@
-"""How good are samples? Distances in the features of the shipped digit classifier, always beside their
-real-data floor.
+"""How good are samples? Distances in the features of the shipped digit classifier, always beside those of
+real digits.
 
 Images are uint8 (N, 1, 28, 28) or (N, 28, 28) (`cu.to_uint8` makes them). Features are float64 (N, 128).
 Nothing here is compared across different n: a Fréchet distance is biased upward by an amount that depends on
@@ -160,76 +160,6 @@ def save_judge() -> None:
     }
     text = json.dumps({"weights": weights, "scores": scores}, indent=1)
     _judge_file("real_scores.json").write_text(text + "\n", encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Quality:
-    """A Fréchet distance with what it takes to read it: n, the real-vs-real floor at this n, and their
-    relation."""
-
-    n: int
-    distance: float
-    distance_std: float
-    floor: float
-    floor_std: float
-
-    @property
-    def excess(self) -> float:
-        """Distance above the floor."""
-        return self.distance - self.floor
-
-    @property
-    def ratio(self) -> float:
-        """Distance over floor. Real training digits have 1.3 to 1.4 and validation digits 2.2 to 2.7: not 1
-        either."""
-        return self.distance / self.floor
-
-    def __str__(self) -> str:
-        return (
-            f"Fréchet distance {self.distance:.2f} ± {self.distance_std:.2f} (n = {self.n}; "
-            f"real against real {self.floor:.2f} ± {self.floor_std:.2f}; ratio {self.ratio:.1f})"
-        )
-
-    def figures(self) -> dict[str, float]:
-        """Return all numbers by name, for a card or a table."""
-        return asdict(self) | {"excess": self.excess, "ratio": self.ratio}
-
-
-@cache
-def floor(n: int, seed: int = 0) -> tuple[float, float]:
-    """Return mean and standard deviation of the distance of n real test digits from the other half of the
-    test set.
-
-    20 random halvings; it falls with n, which is why distances are compared at equal n only. n is at most
-    5,000.
-    """
-    real = test_features()
-    if not 2 <= n <= len(real) // 2:
-        raise ValueError(f"The floor is defined for n from 2 to {len(real) // 2}, got {n}.")
-    values = [frechet(real[a[:n]], real[b]) for a, b in _halves(len(real), seed)]
-    return float(np.mean(values)), float(np.std(values, ddof=1))
-
-
-def quality(samples: Tensor, n: int | None = None, seed: int = 0) -> Quality:
-    """Measure uint8 samples (N, 1, 28, 28): n of them against 20 random halves of the MNIST test set.
-
-    `n` defaults to min(N, 5000). With N > n each halving draws another subset of the samples, without
-    replacement. Raises ValueError if there are fewer than `n` samples.
-    """
-    n = min(len(samples), 5000) if n is None else n
-    if len(samples) < n:
-        raise ValueError(f"Asked for n = {n} but there are only {len(samples)} samples.")
-    fake, real = features(samples), test_features()
-    generator = torch.Generator().manual_seed(seed)
-    picks = [
-        torch.randperm(len(fake), generator=generator)[:n] for _ in range(HALVINGS if len(fake) > n else 1)
-    ]
-    fakes = [moments(fake[p]) for p in picks]
-    values = [
-        gaussian_frechet(*fakes[i % len(fakes)], *moments(real[half]))
-        for i, (half, _) in enumerate(_halves(len(real), seed))
-    ]
-    return Quality(n, float(np.mean(values)), float(np.std(values, ddof=1)), *floor(n, seed))
 
 
 SETS = 5

@@ -47,8 +47,8 @@ for run in learning[:1]:
 # ## 1 · What you will make *(core)*
 #
 # **At which epoch would you first have said "handwriting"?**
-# At epoch 0 every image is the same grey noise.
-# After one pass over the data there are soft strokes, and after ten most images are some digit.
+# At epoch 0 every image is grey noise.
+# After one pass over the data there are soft strokes, after ten most images are some digit, and until about epoch 100 strokes get firmer.
 # Later epochs still move strokes, and now and then a digit turns into another one, but to the eye the set gets no better (section 8 trains the network, and measures this).
 # Nobody told it what a digit is: each image is a random code, turned into pixels.
 #
@@ -92,7 +92,7 @@ cu.show(
 cu.table([[letter, what] for letter, what in zip(LETTERS, order)], ["row", "source"])
 
 # %% [markdown]
-# Two rows are made in this lesson, by models that fit into ten lines: **independent pixels** and **one Gaussian**.
+# Three rows are made in this lesson: **independent pixels** and **one Gaussian**, which fit into ten lines, and the small network of section 8.
 # Lessons 02 to 06 add the others, and lesson 07 measures all with one ruler, because ranking by eye misses what matters in ways that we can prove.
 #
 # **After this lesson you can**
@@ -110,8 +110,8 @@ cu.table([[letter, what] for letter, what in zip(LETTERS, order)], ["row", "sour
 # | $\mu, \Sigma$ | mean vector and covariance matrix | $c$ | an input that is given; $m$: mean answer to it |
 # | $L$ | Cholesky factor: lower triangular, $LL^\top = \Sigma$ | log | natural logarithm: information in nats (1 nat is $1/\log 2$ bits) |
 #
-# *Core* sections fill a class; *deeper* ones, which open folded, are for the curious.
-# A question in bold comes before a figure: answer it, since a wrong guess teaches more than a right figure.
+# *Core* sections fill a class; *deeper* ones, which are folded at first, are for the curious.
+# A question in bold comes before a figure: answer it, even wrongly, to read the figure well.
 
 # %% tags=["figure"]
 # @title Figure: the map of the course
@@ -170,7 +170,7 @@ cu.show(
 )
 
 # %% [markdown]
-# Part I is the spine: each of its lessons repairs a failure of the one before, and all others build on it.
+# Part I is the spine: each of its lessons repairs a failure of an earlier one, and all others build on it.
 # Part II adds the remaining families, Part III control and speed, Part IV applications.
 #
 # ### From a smear to a sentence in eight years
@@ -233,8 +233,8 @@ cu.show(
 
 # %% [markdown]
 # The answer is 2017.
-# Within three years one family, generative adversarial networks (GANs), went from 48 pixels to 1,024.
-# Then the dots go *down*: with diffusion not the size grew but the range, from faces to whatever a sentence says.
+# In little more than three years one family, generative adversarial networks (GANs), went from 48 pixels to 1,024.
+# Then the dots go *down*: what grew with diffusion was the range, from faces to whatever a sentence says.
 # We work at 28 pixels, where a model of each family trains in a few hours at most without a graphics card, and every one of its failures shows.
 
 # %% [markdown]
@@ -260,10 +260,10 @@ cu.show(
 #
 # To draw an image, toss the 784 coins.
 # **Predict: what will these draws look like?**
-# Every pixel will have ink exactly as often as in real digits.
+# On average every pixel will have ink as often as in real digits.
 
 # %%
-n_train = cu.budget(55_000)
+n_train = cu.budget(55_000)  # all of them; fewer in a quick run
 digits = cu.mnist()
 x = digits.train[:n_train].flat()  # (n, 784) in [0, 1]
 ink = (x > 0.5).float()  # (n, 784), 0 or 1
@@ -299,8 +299,7 @@ cu.show(
 )
 
 # %% [markdown]
-# Ghosts: dust in the shape of the average digit.
-# There is the right amount of ink in the right region, and not one stroke.
+# Ghosts: dust in the shape of the average digit, and not one stroke.
 #
 # We need the probability that the model gives to an image.
 # Multiplying 784 probabilities is hopeless in floating point, as you will see, so we take the logarithm of (1):
@@ -352,7 +351,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# Nobody would confuse a ghost with a digit, except the model: it gives both the same −206 nats.
+# Nobody would confuse a ghost with a digit, except the model: it gives both the same −206 nats on average.
 #
 # This is no accident.
 # Rewrite (3) as a part that does not depend on the image and a part that is linear in it:
@@ -360,7 +359,7 @@ cu.facts(
 # $$\log p_\theta(x) = \sum_i \log(1-\theta_i) + \sum_i x_i \log\frac{\theta_i}{1-\theta_i}$$
 #
 # So its mean over a set of images depends only on how often each pixel is ink in that set, and that is what we copied from the data.
-# **A model judges by what it looks at, and this one looks at pixels one at a time.**
+# **A model can judge only what it represents, and this one represents pixels one at a time.**
 #
 # It did learn something: fair coins would score −543.
 # But it did not learn what makes a stroke: that ink has ink beside it.
@@ -375,7 +374,7 @@ def correlation_map(images, row, column):
     centred = images - images.mean(0)
     pixel = centred[:, 28 * row + column]  # (N,)
     together = pixel @ centred / len(images)  # (784,): covariance with every pixel
-    return together / (centred.std(0) * pixel.std()).clamp(min=1e-2)
+    return together / (centred.std(0) * pixel.std()).clamp(min=1e-2)  # no division by 0
 
 
 pixels = [(14, 14), (8, 18), (20, 10)]
@@ -401,11 +400,11 @@ cu.show(
 
 # %% [markdown]
 # In digits, ink at the cross makes ink beside it likely: red, in the shape of a stroke.
-# A stroke's width away it makes ink unlikely: blue, because where one line runs, the paper next to it stays white.
+# Some pixels further it makes ink unlikely: blue, because where one line runs, the paper next to it stays white.
 # In ghosts there is a single red dot, the pixel itself.
 #
 # **What is missing is the dependence between pixels.**
-# Finding ways to express dependence among hundreds of variables is the reason for the rest of the course.
+# To express dependence among hundreds of variables is what the rest of the course is for.
 
 # %% [markdown]
 # ## 3 · From ghosts to digits *(core)*
@@ -459,7 +458,7 @@ def sample_gaussian(mean, cov, eps):
 # `torch.linalg.cholesky(cov)` is $L$.
 # In (4) the noise is a column; here each sample is a *row* of `eps`.
 # The transpose of $L\varepsilon$ is $\varepsilon^\top L^\top$.
-# (Any $L$ with $LL^\top=\Sigma$ passes the check, the symmetric root, too.)
+# (Any $L$ with $LL^\top=\Sigma$ passes the check, including the symmetric root.)
 
 # %%
 checked_sample = cu.check("00.cholesky", sample_gaussian)
@@ -482,13 +481,13 @@ checked_sample = cu.check("00.cholesky", sample_gaussian)
 
 # %% [markdown]
 # ### What the dial is worth
-# A likelihood tells.
+# A likelihood tells how much.
 # Equation (4) can be run backwards: $\varepsilon = L^{-1}(x - \mu)$ is the noise that would have made the image $x$.
 # In terms of this noise the log-density of a Gaussian is short:
 #
 # $$\log p(x) = -\tfrac12 \sum_i \varepsilon_i^2 - \sum_i \log L_{ii} - \tfrac d2 \log 2\pi \tag{6}$$
 #
-# Two facts turn the usual formula into this one.
+# Two facts turn the usual formula, $-\frac12(x-\mu)^\top\Sigma^{-1}(x-\mu)-\frac12\log\det\Sigma-\frac d2\log2\pi$, into this one.
 # The exponent is $(x-\mu)^\top \Sigma^{-1} (x-\mu) = \|L^{-1}(x-\mu)\|^2 = \|\varepsilon\|^2$.
 # And the determinant of a triangular matrix is the product of its diagonal, so $\log\det\Sigma = 2 \sum_i \log L_{ii}$.
 
@@ -525,7 +524,7 @@ trusted = torch.distributions.MultivariateNormal(mean.double(), cov.double()).lo
 assert torch.allclose(invert_gaussian(some, mean.double(), cov.double())[1], trusted)
 
 # %% [markdown]
-# Each column below is one noise vector $\varepsilon$; from row to row only the dependence grows.
+# Each tile keeps its noise vector $\varepsilon$; only the dependence grows with $r$.
 # **Predict: at which $r$ do you recognise the first digit?**
 
 
@@ -565,7 +564,7 @@ cu.explore(
 drawn = draws[784]
 own_eps, own_log_p = invert_gaussian(drawn, mean, cov)
 test_eps, test_log_p = invert_gaussian(test, mean, cov)
-cheaper = ((own_eps**2).mean(0) - (test_eps**2).mean(0)) / 2  # nats a pixel, real over drawn
+cheaper = ((own_eps**2).mean(0) - (test_eps**2).mean(0)) / 2  # nats by pixel: real over drawn
 margin = ink.mean(0) < 0.05  # inked in fewer than one digit of twenty
 by_floor = {}
 for floor in (1e-3, 1e-6):
@@ -593,22 +592,21 @@ cu.facts(
 )
 
 # %% [markdown]
-# With one component a column or two turns into a ring: the first principal component says "0 or not".
-# By $r = 20$ most columns hold strokes, some of them digits.
+# With one component an image or two turns into a ring: the first principal component says "0 or not".
+# By $r = 20$ most images hold strokes, some of them digits.
 # From 100 to 784 the eye sees little that is new, yet the likelihood gains more than a hundred nats from fine grain.
 #
 # **The number of this lesson: about 445 nats a digit.**
 # That is what it is worth, to a Gaussian, to know how pixels go together in pairs.
 # It finds, in geometric mean, a test digit $e^{445}$ times as probable (as a density) as the model with the same means and variances and no dependence.
-# The number depends a little on what we add to the diagonal, 411 with more and 459 with less; its size does not.
 #
-# And still nobody would call the last row handwriting, for two reasons.
+# And still nobody would call the images at $r = 784$ handwriting, for two reasons.
 # A Gaussian has one mean, so it cannot hold ten separate shapes: each draw is a little of everything, a 3 dissolving into an 8.
-# And it cannot say "either ink or paper": four in ten of its pixel values fall outside the grey scale.
+# And it cannot say "either ink or paper": four in ten of its pixel values fall outside the grey scale, most of them in the margins, by the small noise we added.
 #
-# Again the judge is blind to what we see at once.
+# By (6), pixel $i$ contributes $-\varepsilon_i^2/2$, so a difference can be added up pixel by pixel.
 # Real digits score higher than its own draws, 1,286 against 1,182, but 101.9 nats of that come from pixels that are rarely inked, and 2.1 from all others.
-# There real paper is truly white, while the draws carry the small noise that we added.
+# There real paper is truly white.
 
 
 # %% tags=["author"]
@@ -657,7 +655,7 @@ cu.enter("00_gaussian", draw_gaussian, step=lambda: torch.cov(x.T), steps=1, num
 #
 # Draw a digit: `#` is ink, `.` is paper, 14 lines of 14 characters.
 # `cu.my_digit` smooths it with a round pen, scales it to a 20 × 20 box and centres it like the digits of MNIST.
-# It is kept, and travels with you: in lesson 02b half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lesson 06 a scribble of yours is turned into a digit.
+# It is kept, and travels with you: in lesson 02b half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lesson 06b its lower part is hidden and drawn anew.
 
 # %% tags=["slide"]
 my_digit = cu.my_digit("""
@@ -748,19 +746,20 @@ cu.table(
         "Gaussian: log p (nats)",
         "pixels: beats % of test digits",
         "Gaussian: beats % of test digits",
-        "of softened test digits",
+        "Gaussian: beats % of softened test digits",
     ],
     digits=1,
 )
 
 # %% [markdown]
 # **The blank page beats all 10,000 test digits**, and the average digit beats even that.
-# Your digit, if it is like ours, ranks above 99.8 % of real handwriting.
-# Neither number says that the image is good; the next figure is the bill.
+# Your digit, if it is like ours, ranks above 99.8 % of real handwriting (the last column is explained at the end of this section).
+# Neither number says that the image is good; the next figure shows each pixel's cost.
 # Under coins each pixel is billed alone: minus one term of (3).
 #
 # Under the Gaussian a pixel is billed $\varepsilon_i^2/2$, the first sum in (6).
 # Since $L$ is lower triangular, $\varepsilon_i$ depends on $x_1, \dots, x_i$ only: the pixel is judged *given those above it and to its left*.
+# Given the earlier pixels, $x_i=\mu_i+\sum_{j<i}L_{ij}\varepsilon_j+L_{ii}\varepsilon_i$ is Gaussian with standard deviation $L_{ii}$.
 # In other words, (6) is the chain rule $\log p(x) = \sum_i \log p(x_i \mid x_1, \dots, x_{i-1})$, on which lesson 09 builds a whole family.
 
 # %%
@@ -785,8 +784,8 @@ cu.show(
 )
 
 # %% [markdown]
-# Under coins you pay where you put ink and few people do, here at the start of the lower hook.
-# Under the Gaussian a stroke costs where it starts or turns, and little where it goes on.
+# Under coins you pay where you put ink and few people do, here at the left tip of the lower hook.
+# Under the Gaussian, which reads row by row, a stroke costs where it first appears or turns, and little where it goes on.
 # On a blank page nothing starts, so next to nothing is charged.
 #
 # ### Likely is not typical
@@ -865,14 +864,13 @@ cu.show(
 # The product is a thin shell: the draws have a root mean square of 1.00, with a standard deviation of 0.025, and nothing is near 0.
 # **A density peaks where the noise is zero, but draws are never there.**
 #
-# Real digits lie *inside* this Gaussian's shell, with a median of 0.75: they are plainer than its draws, above all in their white margins.
+# Most real digits lie *inside* this Gaussian's shell, with a median of 0.75: they are plainer than its draws, above all in their white margins.
 # Your digit lies further in, and so do the ones, the plainest digits: 623 of the 630 test digits above 1,480 nats.
 # So here a high likelihood means "plain", not "real".
 #
 # *A likelihood rewards what is easy to predict.*
 # Your strokes come from a smooth pen, real ones carry grain from ink and scanner, and grain costs nats.
 # Soften the test digits with a 3 × 3 pen and the comparison is fair: that is the last column of the table.
-# Lesson 01 meets the same trap when a likelihood is asked to notice strangers.
 
 # %% [markdown]
 # ## 5 · How to spot a generative model *(core)*
@@ -883,7 +881,7 @@ cu.show(
 # 2. the output has more dimensions than the input (a label in, a picture out).
 #
 # They fail on **denoising**: same space, but the usual denoiser computes one best guess.
-# They fail on **segmentation**, a label for every pixel: more numbers come out than went in, yet there is one right answer.
+# They fail on **segmentation**, a probability of every class at every pixel: more numbers come out than went in, yet there is one right answer.
 # And they fail on **captioning**: a caption is smaller than its image, yet there are many good ones, and the program writes one of them.
 #
 # What decides follows from the definition in section 2.
@@ -928,7 +926,7 @@ cu.show(
 #
 # In miniature: a digit whose right half is hidden.
 # The twenty training digits whose left halves fit best provide twenty plausible right halves.
-# **Predict: what does their average look like, and which has the smaller squared error from the truth, the average or a single plausible answer?**
+# **Predict: what does their average look like, and by which factor is its squared error from the truth smaller than that of a single plausible answer?**
 
 # %%
 given = torch.arange(784) % 28 < 14  # (784,), True on the left half
@@ -991,7 +989,7 @@ cu.facts(
 # It is also the only answer that no human wrote: 26 % of its pixels are grey, where the truth has 9 %.
 # A perfect draw would have exactly twice the error of the perfect average (exercise 6 proves it).
 #
-# A super-resolver trained on squared error is such an average machine, a regression however photographic its output.
+# A super-resolver trained on squared error is such an averaging machine: a regression, however photographic its output looks.
 # **Blur is what a mean over right answers looks like**; you will meet it again in every autoencoder.
 #
 # Now sort fourteen systems.
@@ -1052,8 +1050,8 @@ cu.quiz(questions, "Fourteen systems. Are there many right answers, and does it 
 # | input → output | example | lesson |
 # |---|---|---|
 # | label → image | "draw me a 7" | [01](01_discriminative_vs_generative.ipynb), [04](04_variational_autoencoders.ipynb), [06](06_diffusion.ipynb), 12 |
-# | image with a hole → completed image | a scratch, a tourist removed | [02](02_gaussian_mixtures.ipynb) (exactly), [06](06_diffusion.ipynb), 16 |
-# | noisy → clean | a night photograph, a CT scan at low dose | [03](03_autoencoders.ipynb), 16 |
+# | image with a hole → completed image | a scratch, a tourist removed | [02b](02b_mixtures_on_images.ipynb) (exactly), [06b](06b_diffusion_in_depth.ipynb), 16 |
+# | noisy → clean | a night photograph, a CT scan at low dose | [03b](03b_denoising.ipynb) (its average only), 16 |
 # | low → high resolution | a satellite image, an old film | 16 inverse problems |
 # | grey → colour | a film of 1930 | 17 image translation |
 # | image → caption, text → image | a photograph described; an illustration | 15 text to image |
@@ -1062,7 +1060,7 @@ cu.quiz(questions, "Fourteen systems. Are there many right answers, and does it 
 # | past observations → actions | a robot arm that learned from watching | 21 |
 #
 # To draw from $p_\theta(x)$ one must have learned something about $x$, and that has uses without any output: understanding data through its hidden causes (02 to 04), filling in the missing cells of a survey, more examples of a rare class (20).
-# And because what can draw faces can draw *yours*: responsibility (22).
+# And what can draw faces can draw *yours*: lesson 22, responsibility.
 
 # %% [markdown]
 # ## 7 · Four more exercises *(deeper)*
@@ -1107,7 +1105,7 @@ cu.facts(
 # %% [markdown]
 # The training digits gain 0.0022 nats each, next to nothing.
 # But five of the 10,000 test digits have ink where a coin is exactly 0: their probability is 0, and the mean log-likelihood of the test set is $-\infty$.
-# Nothing in the training data would have told.
+# The likelihood of the training data gives no warning.
 
 # %% [markdown]
 # **Exercise 5 (deeper).**
@@ -1302,7 +1300,7 @@ cu.table(
 # Two passes over the data give soft digits, a hundred times as many give firm ones.
 # The two panels show *different* digits for the same code: the trainings started from different random weights, and which code means which digit is settled by chance.
 #
-# The table answers the question of section 1.
+# The table measures what section 1 said of the late epochs.
 # The last hundred epochs move a pixel by 0.032 on average, more than those from 2 to 5 (0.027), and the classifier reads 9 of the 36 images as another digit than before.
 # So the network goes on changing; to the eye it does not get better.
 #
@@ -1313,10 +1311,8 @@ cu.table(
 #
 # **Bet on a replay.**
 # The cell below shows the replays of lessons 04, 05 and 06 without names.
-# Look at the first moment.
-# A diffusion model removes noise from an image; untrained, it removes nothing.
-# A GAN's generator paints an image from a code; untrained, it paints the same for every code.
-# The replay of the variational autoencoder begins after 500 steps, when its digits are blurred.
+# Look at the first moment: what does an untrained model of each kind draw?
+# (The replay of the variational autoencoder begins after 500 steps.)
 # **Which is which?**
 
 # %% tags=["figure", "slide"]
@@ -1356,17 +1352,26 @@ cu.scrub(
 
 # %% tags=["figure"]
 # @title Table: the key to the replays
-lines = [[letter, run.card["what"], f"{run.card['steps']:,}"] for letter, run in bets.items()]
+kinds = {
+    "04_vae": "a variational autoencoder, pixels averaged (lesson 04)",
+    "05_gan": "a generative adversarial network (lesson 05)",
+    "06_diffusion": "a diffusion model (lesson 06)",
+}
+lines = [
+    [letter, kinds.get(run.name, "a small network"), f"{run.card['steps']:,}"]
+    for letter, run in bets.items()
+]
 cu.table(lines, ["replay", "model", "training steps"])
 
 # %% [markdown]
+# An untrained diffusion model removes nothing from its noise, an untrained GAN paints the same for every code, and the variational autoencoder's first digits are blurred.
 # After that they look alike: in all three some squares turn into another digit on the way.
 # *That* they learn is easy to see, *how well* is not, and lesson 07 needs a ruler for it.
 
 # %% [markdown]
 # ## 9 · How a lesson works, and your machine *(deeper)*
 #
-# A lesson opens with one sentence and ends with a failure that the next lesson repairs.
+# A lesson opens with one sentence and ends with a failure that a later lesson repairs.
 #
 # - **Checks.**
 #   An exercise is a function to fill in.
@@ -1384,7 +1389,7 @@ cu.table(lines, ["replay", "model", "training steps"])
 #   In lesson 07 they compete under the same rules, and you may enter your own.
 #
 # **Your machine.**
-# The README has the measured minutes of every lesson on a laptop with two cores; the first cell of a lesson prints what yours has.
+# The README has the measured minutes of every lesson on a laptop with two cores; the set-up cell of a lesson prints what yours has.
 # If it is slow, close other notebooks (each holds memory and cores), plug in the charger, or open the notebook in Colab with the badge at its top.
 # And you never *have* to train: after every training cell a lesson loads the weights of a long run of that same cell, and goes on from there.
 
@@ -1419,7 +1424,7 @@ cu.table(
 #
 # **Next.**
 # [Lesson 01](01_discriminative_vs_generative.ipynb) gives the Gaussian a label: one per class, and it starts to classify, and to notice what a classifier cannot.
-# The failure that stays is in the last row of section 3: one hill for ten digits.
+# The failure that stays is in section 3's draws at $r = 784$: one hill for ten digits.
 # Lesson 02 puts up several.
 
 # %% [markdown]

@@ -153,12 +153,12 @@ checked_posterior = cu.check("01.posterior", posterior)
 # %% [markdown]
 # Now two classes in the plane, 150 points each, drawn from two Gaussians with the same covariance.
 # Logistic regression is fitted to $p(y \mid x)$.
-# The generative model estimates two means and one shared covariance, which is called linear discriminant analysis (LDA), and then uses your function.
+# The generative model estimates two means and one shared covariance, and then uses your function.
 #
 # **Predict before you run.**
 # Both models see the same 300 points.
 # Will the generative model's boundary be straight or curved?
-# And what will each of them say about the place marked "?", where no data ever were?
+# And what will each of them say about the place (3.5, −3.5), marked "?" in the figure, where no data ever were?
 
 
 # %%
@@ -223,7 +223,7 @@ square_lims = (-4.5, 4.5)
 fig, axes = plt.subplots(1, 2, figsize=(6.5, 3.6), sharex=True, sharey=True)
 panels = (
     (partial(logistic_p1, logistic), "Logistic regression: a line"),
-    (lambda x: bayes(x, *lda), "Two Gaussians: hills, and a line"),
+    (lambda x: bayes(x, *lda), "Gaussians: also a line"),
 )
 for ax, (p1, title) in zip(axes, panels):
     cu.plots.scatter(x2, y2, ax=ax, s=14)
@@ -250,7 +250,7 @@ cu.show(
 
 # %% [markdown]
 # What do the models say at the question mark?
-# Only the Gaussians can add the two terms below the line of (1) up to $p(x)$.
+# Only the Gaussians can compute the denominator of (1), which is $p(x)$.
 
 # %%
 lda_means, lda_covs, lda_prior = lda
@@ -266,7 +266,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# The boundary on the right is straight although nobody asked for a line: it falls out of Bayes' rule, and it is almost exactly the line on the left.
+# The boundary on the right is straight although nobody asked for a line (hence the model's name, linear discriminant analysis, LDA): it falls out of Bayes' rule, and it is almost exactly the line on the left.
 # Both models hand out a label at "?" with full confidence.
 #
 # The left model is three numbers, two weights and an offset: how sure it is depends on the distance from the line and on nothing else.
@@ -347,7 +347,7 @@ print(f"Bayes with two Gaussians and sigmoid(wᵀx + b) differ by {gap:.0e} at m
 # LDA and logistic regression search the same set of functions, but they need not choose the same one.
 # LDA chooses means and a covariance, and w follows.
 # Logistic regression chooses w so that the labels become likely.
-# Section 7 shows data on which the two part.
+# Section 7 shows data on which the two differ.
 # (And the converse of (7) is false: a logistic posterior does not make the classes Gaussian.)
 
 # %% [markdown]
@@ -478,8 +478,8 @@ def draw(model, k, n, seed=0, noise=True, clip=True):
 
 # %%
 six_each = [draw(digits, k, 6, seed=k, noise=False) for k in range(10)]
-smooth_sevens = draw(digits, 7, 10, seed=7, noise=False)
-sevens = draw(digits, 7, 10, seed=7)  # the same z, and the pixel noise
+smooth_sevens = draw(digits, 7, 10, seed=17, noise=False)
+sevens = draw(digits, 7, 10, seed=17)  # the same z, and the pixel noise
 
 # %% tags=["figure", "slide"]
 # @title Figure: six draws of each digit, and ten sevens with their noise
@@ -492,8 +492,9 @@ for k, name in enumerate(names):
     ax.text(31 * k + 13.5, -2, name, ha="center", va="bottom", fontsize=13)
 cu.show(
     ax.figure,
-    "Rows 1 to 6: each digit asked for six times, the smooth part only. Rows 7 and 8: ten "
-    "sevens, without and with the pixel noise, which is what the model in fact says.",
+    "Rows 1 to 6: each digit asked for six times, the smooth part only. Rows 7 and 8, whatever "
+    "the heads say: ten more sevens, without and with the pixel noise, which is what the model "
+    "in fact says.",
 )
 
 # %% [markdown]
@@ -502,7 +503,7 @@ cu.show(
 #
 # Two things are wrong in the smooth part.
 # Edges are soft, and some digits have **two strokes superposed**: a ghost of a second 7, a 4 that is open and closed at once.
-# A Gaussian has one hump, so halfway between two ways of writing is for it a highly probable place, while hardly anybody writes there.
+# A Gaussian has one hump, so halfway between two ways of writing is a highly probable place for it, while hardly anybody writes there.
 #
 # **An image given a caption** is the same $p(x \mid y)$ with a sentence as y.
 # Almost every caption is new, so one needs a network that turns *any* caption into a distribution with many humps (lessons 12 and 15, to come).
@@ -577,15 +578,15 @@ for k in (0, 1):
 for ax in (top, low):
     ax.axvline(x1, color="black", linestyle="dashed", linewidth=1.5)
 top.plot(
-    x1, 0, "s", color="black", markersize=9, label=f"x₂ set to 0: class 1 has {p_zero:.0%}"
+    x1, 0, "s", color="black", markersize=9, label=f"x₂ set to 0: p(class 1) = {p_zero:.0%}"
 )
 top.plot(
-    x1, 1, "^", color="black", markersize=9, label=f"x₂ set to 1: class 1 has {p_mean:.0%}"
+    x1, 1, "^", color="black", markersize=9, label=f"x₂ set to 1: p(class 1) = {p_mean:.0%}"
 )
 top.set(xlim=(-4.5, 4.5), ylim=(-2.6, 4.6), ylabel="x₂ (hidden)", aspect="auto")
 top.legend(loc="lower right", fontsize=9)
 low.set(xlabel="x₁ (seen: 0.6)", ylabel="p(x₁ | y)", ylim=(0, 0.46))
-low.text(x1 + 0.15, 0.415, f"class 1 has {p_shadow:.0%}", fontsize=12)
+low.text(x1 + 0.15, 0.415, f"p(class 1) = {p_shadow:.0%}", fontsize=12)
 cu.show(
     fig,
     "Above: two classes in the plane; x₁ = 0.6 is seen, x₂ is hidden. Below: their marginal "
@@ -595,8 +596,8 @@ cu.show(
 # %% [markdown]
 # The shadow of a Gaussian is a Gaussian: strike out the second entry of the mean, and the second row and column of the covariance.
 # It gives class 1 a probability of 0.77.
-# Putting a zero in place of the unknown $x_2$ gives 0.39, the other class: zero is a value like any other, and evidence, only false.
-# The average of $x_2$ (1) is a better guess.
+# Putting a zero in place of the unknown $x_2$ gives 0.39, the other class: zero is a value like any other, and it counts as evidence, false evidence.
+# Filling in the average of $x_2$, which is 1, gives 0.66: nearer, but still not 0.77.
 #
 # In pixel space nothing changes except the number of rows.
 
@@ -628,14 +629,14 @@ for x, rows, tail in ((0, every_row, ""), (6.5, kept_rows, "ᵥ")):
     column(x + 1.25, f"μ{tail}", rows, 0.7, [f"μ{s}" for s in subscript])
     d.text("+", (x + 1.87, -1.05), fontsize=15)
     column(x + 2.9, f"W{tail}", rows, 1.6, [f"row {i + 1} of W" for i in range(6)])
-    d.text("z + σ ε", (x + 4.2, -1.05), fontsize=14)
+    d.text(f"z + σ ε{tail}", (x + 4.2, -1.05), fontsize=14)
 d.arrow((5.0, -1.05), (5.95, -1.05), "delete")
 d.text("pixels 2 and 5 are hidden", (1.6, -2.75), fontsize=12)
 d.text("their rows are gone; z is the same", (8.5, -1.95), fontsize=12)
 cu.show(
     d.figure,
     "Left: equation (8) for six pixels, two of them hidden. Right: the same equation for the "
-    "visible pixels. The rows of x, μ and W that belong to hidden pixels are deleted.",
+    "visible pixels. The rows of x, μ, W and ε that belong to hidden pixels are deleted.",
 )
 
 # %% [markdown]
@@ -812,17 +813,17 @@ cu.table(
 
 # %% [markdown]
 # On whole digits all are close.
-# Keep the row "90 % hidden": **85 % for the Gaussians, 37 % for the network with zeros, 69 % for the network that was told.**
+# Keep the row "90 % hidden": **85 % for the Gaussians, 37 % for the network with zeros, 70 % for the network that was told.**
 #
-# The untold network falls early, because an image with holes is unlike any image that it was trained on.
-# Zeros mean "paper here", and that is evidence, only false.
+# The untold network falls first, because an image with holes is unlike any image that it was trained on.
+# Zeros mean "paper here", and that is false evidence.
 # Filling in the mean is worse for random holes: it lays a grey fog over the sheet.
 #
 # The told network is the fair opponent.
-# Training with holes costs it a point and a half on whole digits and pays from three quarters hidden on.
-# The Gaussians were never trained for holes and stay ahead: neighbouring pixels say nearly the same, and the model knows which ones it has not seen.
+# Training with holes costs it a point and a half on whole digits and pays from about two thirds hidden on.
+# The Gaussians were never trained for holes and stay ahead: their covariance says how every pixel goes with every other, and the rule for holes follows from it; the told network must learn that rule from examples.
 # A larger network, trained for longer, might close the gap.
-# The difference in kind is another one: a discriminative model must be trained for the questions that you expect, while the ten Gaussians were fitted once, take every mask, and draw.
+# There is also a difference in kind: a discriminative model must be trained for the questions that you expect, while the ten Gaussians were fitted once, take every mask, and draw.
 #
 # On the right all curves meet in the end: the top rows hold no ink.
 #
@@ -896,14 +897,14 @@ heads = [
 cu.table(rows, heads, "The same mask, nine in ten pixels hidden.")
 
 # %% [markdown]
-# The Gaussians and the told network read 9 of the twelve each, the untold one 6.
+# Count yours: the told network reads 10 of the twelve, the Gaussians 9, the untold one 6.
 # (The first digit is labelled 8 and looks like a 7, too.)
 # Twelve are few: over 2,000 digits with the same mask the Gaussians lead.
 #
-# The Gaussians are right on 85 % and sure of 94 % on average, and they are all but certain that the 0 is an 8.
+# The Gaussians are right on 85 % and sure of 94 % on average, and they are all but certain that the fourth digit, a 0, is an 8.
 # The marginal is exact *for the model*, and the model, one hump per class, is not the truth.
 # **Exact inference does not make a wrong model right.**
-# The told network errs on the other side: it is right on 69 % and sure of 62 %.
+# The told network errs on the other side: it is right on 70 % and sure of 61 %.
 
 
 # %% [markdown]
@@ -912,7 +913,7 @@ cu.table(rows, heads, "The same mask, nine in ten pixels hidden.")
 # Look once more at what the Gaussians draw, now beside real handwriting.
 #
 # **Predict.**
-# The ink of real digits is mostly fully black.
+# Most of the ink of real digits is nearly black.
 # And in the drawn ones?
 
 # %%
@@ -1008,14 +1009,14 @@ cu.table(rows, ["log p(x | 3)", *"12345"], "The log-densities again, from left t
 
 # %% [markdown]
 # The network is certain after a few steps, and the image is still grey noise with some structure in it.
-# To separate a 3 from nine other digits one need not know that a 3 has a stroke, and the network never saw anything that is no digit.
+# To separate a 3 from nine other digits one need not know that a 3 has a stroke, and the network never saw anything that is not a digit.
 # **High $p(y \mid x)$ does not mean that x looks like y.**
 #
 # The Gaussian's log-density falls as the network grows surer, from 328 at the start to 7 at the end, below that of all five real threes.
 # But look at the start: the faint noise scores 328, more than the first real three with its 152.
 # (A density of $e^{328}$ is no mistake, see section 1: counted in grey levels of 0 to 255 instead of 0 to 1, every one of these numbers would be 784 log 255 smaller.)
 #
-# So high $p(x \mid y)$ does not mean it either; section 10 asks why.
+# So high $p(x \mid y)$ does not mean that x looks like y either; section 10 asks why.
 
 # %% [markdown]
 # ## 7 · Same form, another fit *(deeper)*
@@ -1061,7 +1062,7 @@ for ax, name, (p1_before, _), (p1_after, _) in zip(axes, names, before, after):
     ax.plot([], [], color="#777777", linestyle="dashed", label="before the move")
     ax.plot([], [], color="black", label="after")
     ax.set_title(name)
-    ax.legend(loc="upper right")
+    ax.legend(loc="lower left")
 axes[1].set_ylabel("")
 cu.show(
     fig,
@@ -1084,7 +1085,7 @@ cu.table(rows, ["model", "the move", "w", "points of 300 on the wrong side"])
 # LDA has to describe class 1 by *one* Gaussian.
 # The group drags the mean away and stretches the shared covariance, and 13 points are misclassified instead of 5.
 # The generative model is punished for being wrong about something that prediction does not need.
-# Where the classes *are* Gaussian it is rewarded: logistic regression is then typically between one half and two thirds as efficient (Efron, 1975).
+# Where the classes *are* Gaussian it is rewarded: logistic regression then typically needs one and a half to two times as many examples for the same accuracy (Efron, 1975).
 #
 # **Exercise 6 (deeper, break it).**
 # Build a data set on which LDA fails although the task is easy: a line separates the two classes without an error, and LDA's own line misclassifies at least one point in ten.
@@ -1109,7 +1110,7 @@ def break_lda():
 
 # %% [markdown] tags=["hint"]
 # Start from the figure above: two tight groups and a third one of class 1, deep on its own side.
-# LDA's line crosses the way between the two *means* in its middle.
+# With equally many points in both classes, LDA's line passes through the midpoint between the two *means*.
 # Where must the third group go so that the mean of class 1 leaves its near group behind?
 # Measure with `fit_gaussians` and `bayes` before you run the check.
 
@@ -1218,7 +1219,7 @@ cu.explore(
 # ## 8 · Fine print: how sure, how large, how lucky *(deeper)*
 #
 # **How sure.**
-# The Gaussians of section 4 were surer than they were right.
+# The Gaussians of section 4 were more confident than accurate.
 # A standard repair needs one number: divide all $a_k$ by a **temperature** T before (2), and choose T on the validation images so that the labels become most probable (Guo and others, 2017).
 # The answers stay the same.
 
@@ -1299,7 +1300,7 @@ cu.explore(
 # One number repairs the average: with nine in ten pixels hidden $T = 2.7$ brings 94 % down to 85 %, which is how often the Gaussians are right.
 # On whole digits it takes more (5.6): the model's small errors add up over the pixels, as if each were new evidence.
 # So a temperature belongs to a kind of mask.
-# (In the frames the Gaussians' bars stay near certainty; the network's spread out.)
+# (In the frames the Gaussians stay surer than the network, at 95 % hidden even of a wrong 6; the network's bars spread out.)
 #
 # **Exercise 8 (deeper, open).**
 # A bank reads partly hidden digits with the Gaussians.
@@ -1337,7 +1338,7 @@ cu.facts(found)
 
 # %% [markdown]
 # With 30, 50 and 80 axes the accuracy on 2,000 validation images is 97.5, 97.7 and 97.5 %: the choice hardly matters.
-# Over three seeds the untold network has 34 to 40 %, the told one 69 to 75 %, against 85 %: the order of section 4 is no lucky seed (of one training set and one mask).
+# Over three seeds the untold network has 34 to 40 %, the told one 70 to 74 %, against 85 %: the order of section 4 does not hang on the seed (training set and mask were the same each time).
 # (One detail of (8) is not clean: along the 50 axes $S_k$ holds the pixel noise already, so it is counted twice there.
 # Where a class varies less than $\sigma^2$ it cannot be subtracted.)
 
@@ -1354,7 +1355,7 @@ cu.facts(found)
 #
 # Their result: naive Bayes comes close to *its own* best error with about $\log d$ examples; logistic regression without a penalty needs about $d$, but ends at least as low.
 # Why $\log d$?
-# Each $\theta_{ki}$ is a separate frequency, wrong by more than a given amount with a probability that falls exponentially in n, so for all d to be right at once n need only grow like $\log d$.
+# Each $\theta_{ki}$ is a separate frequency, wrong by more than a given amount with a probability that falls exponentially in $n_k$, so for all d to be right at once $n_k$, the images of class k, need only grow like $\log d$.
 # Logistic regression must find d weights *jointly*.
 # Hence one expects curves that cross.
 #
@@ -1502,7 +1503,7 @@ gap_table(
 
 # %% [markdown]
 # The curves do not cross: naive Bayes is ahead at no size.
-# With 20 images the differences are within the margins; from 50 on both fits of logistic regression lead.
+# With 20 images the tuned fit's lead is within its margin, the other's just outside; from 50 on both fits of logistic regression lead.
 #
 # Does the penalty explain it?
 # No: up to 200 images the fit without one does as well as the tuned one.
@@ -1577,7 +1578,8 @@ for i, n in enumerate(small):
     ]
     row += [100 * (1 - copied[name][i].mean()) for name in ("naive Bayes", "logistic, tuned")]
     rows.append(row)
-heads = ["examples", "training sets that a plane separates", "C = 10⁴", "naive Bayes", "tuned"]
+kinds = ["sets that a plane separates", "independent: C = 10⁴"]
+heads = ["examples", *kinds, "copies: naive Bayes", "copies: tuned"]
 caption = (
     "Independent features: how many training sets a plane separates, and the test error (%) of "
     "logistic regression with C = 10⁴. Last two columns: test errors (%) with 40 copies."
@@ -1593,7 +1595,7 @@ cu.table(rows, heads, caption, digits=1)
 # Right, naive Bayes counts the one witness forty times and ends at an error near 37 %, about that of a single feature.
 # Tuned logistic regression gives the copies one vote between them and comes down to 6 %.
 #
-# **A generative model needs fewer examples if what it says about x is right, and pays for ever if it is wrong.**
+# **Here the generative model needs fewer examples where what it says about x is right; where it is badly wrong, no number of examples helps.**
 
 # %% [markdown]
 # ## 10 · Something else? *(deeper)*
@@ -1606,7 +1608,6 @@ cu.table(rows, heads, caption, digits=1)
 # Nine kinds of intruder are compared with test digits.
 # The yardstick is the **AUROC**: the chance that a random digit gets a higher score than a random intruder.
 # 1 is perfect, 0.5 guessing, 0 always wrong.
-# (The letters come from matplotlib's fonts, without those that some hand writes like a digit.)
 #
 # **Exercise 10 (deeper, predict and measure).**
 # Commit five numbers: the AUROC of $\log p(x)$ for letters, digits upside down, noise, blurred digits and a blank sheet.
@@ -1698,7 +1699,7 @@ for p, value in zip(network(some).softmax(1), log_px(digits, some)):
 fig = gallery(some, titles, 4)
 cu.show(
     fig,
-    "Eight letters drawn by lot. First line: what the network calls it and how sure it is. "
+    "Eight letters chosen at random. First line: what the network calls it and how sure it is. "
     "Second line: the share of test digits with a lower log p(x) under the Gaussians.",
 )
 
@@ -1742,7 +1743,7 @@ cu.table(rows, heads, "Usual: the median of log p(x) over validation digits.")
 
 # %% [markdown]
 # No bug.
-# The model's own draws and the real digits live at a squared distance near 784, on a shell around the mean.
+# The model's own draws live at a squared distance near 784, on a thin shell around the mean; real digits spread more widely about a similar median, 726.
 # The blank sheet (31) sits near the peak, in a place of the highest density and of almost no volume, where no sample ever comes.
 # **High density does not mean typical.**
 #
@@ -1767,7 +1768,7 @@ cu.show(
 #
 # Seven models, the same 10,000 training images, three questions.
 # Each is one function: scores of the ten classes from the visible pixels.
-# A classifier has its holes filled with the mean of the pixel; a generative model marginalises.
+# For a classifier each hole is filled with the mean of that pixel; a generative model marginalises.
 
 # %%
 pool = data.train.sample(cu.budget(10_000, 1_000), seed=2)
@@ -1854,7 +1855,6 @@ cu.show(ax.figure, "Ten threes drawn by each of the three generative models.")
 # | typical algorithms | k-nearest neighbours, logistic regression, support vector machine, random forest, gradient boosting, conditional random field | naive Bayes, Gaussian mixture, hidden Markov model, Bayesian network, variational autoencoder, GAN, diffusion |
 #
 # From **unlabelled** data one learns $p(x)$, not $p(x, y)$: without labels there is no y to be joint with.
-# And a classifier that outputs $p(y \mid x)$ is itself a very simple *conditional generative model of y*.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*
@@ -1865,7 +1865,6 @@ cu.show(ax.figure, "Ten threes drawn by each of the three generative models.")
 #   A diffusion model conditioned on text bounds $p(x \mid y)$, and Bayes' rule turns it into a classifier (Li and others, 2023; lesson 12, to come).
 # - **Missing values.**
 #   With enough data and a flexible learner almost any way of filling is Bayes optimal in the limit (Le Morvan and others, 2021).
-#   Where pixels go missing *because of their values*, ignoring how they went missing, as (9) does, is wrong.
 # - **Foreign inputs.**
 #   Deep density models are fooled in the same way (Nalisnick and others, 2019a), and distance from the usual log-likelihood was proposed as a test (2019b).
 #
@@ -1889,11 +1888,11 @@ cu.show(ax.figure, "Ten threes drawn by each of the three generative models.")
 #   A density may exceed 1; only differences of log-densities mean something.
 # - **The bridge.**
 #   One covariance makes the quadratic terms cancel: $p(y=1 \mid x) = \operatorname{sigmoid}(w^\top x + b)$ with $w = \Sigma^{-1}(\mu_1-\mu_0)$, to rounding error.
-#   The form is shared, the fit is not: an easy far-away group turned LDA's line and hardly moved the other one.
+#   The form is shared, the fit is not: an easy far-away group turned LDA's line and hardly moved the other one (section 7).
 # - **Draw and classify with one model.**
 #   The same $\mu_k$, $W_k$ and σ drew sevens, came within about a point of a neural network on whole digits, and kept reading when pixels were hidden, by deleting rows.
 # - **What a network must be told.**
-#   Without being told about holes it fell to 37 % where the Gaussians kept 85 %; told, and trained for them, it reached 69 %.
+#   Without being told about holes it fell to 37 % where the Gaussians kept 85 %; told, and trained for them, it reached 70 %.
 #
 # **What breaks and why.**
 # A generative model is only as good as what it says about x: one hump per class draws ghosts.
@@ -1940,8 +1939,8 @@ cu.quiz(
                 "The covariance is singular",
             ],
             "answer": 1,
-            "why": "Samples in 784 dimensions lie at a squared distance of about 784. The "
-            "peak is denser, but nothing is there.",
+            "why": "Samples in 784 dimensions lie at a squared distance of about 784 (section "
+            "10). The peak is denser, but nothing is there.",
         },
     ],
     "Three questions on lesson 01.",

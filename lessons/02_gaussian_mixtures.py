@@ -5,7 +5,7 @@
 #
 # A loaded die picks one of a few Gaussians, and the Gaussian draws the point: that is the whole model.
 # Nobody records what the die showed.
-# This lesson finds it out again, with an algorithm that never takes a step down, and then shows how that promise can be worthless.
+# This lesson recovers it, with an algorithm that never takes a step down, and then shows how that promise can be worthless.
 # Its sequel, 02b, does the same with images.
 #
 # **After this lesson you can**
@@ -83,7 +83,7 @@ cu.plots.scatter(made[::2], ax=axes[2], c="#333333", s=10).set_title("Made: new 
 axes[2].set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6))
 cu.show(
     fig,
-    "500 unlabelled points; the five Gaussians that a mixture fits to 1,000, as 2-σ ellipses; "
+    "Unlabelled points; the five Gaussians that a mixture fits to 1,000, as 2-σ ellipses; "
     "new points drawn from it. Made with scikit-learn, until section 4 does it by hand.",
 )
 
@@ -101,9 +101,9 @@ cu.show(
 # This is a **Gaussian mixture** with $K$ components.
 # It integrates to one, because the integral of a sum is the sum of the integrals: $\sum_k w_k\cdot1=1$.
 #
-# One can also *multiply* densities, as Bayes' rule does with prior and likelihood; here is one beside the other.
+# One can also *multiply* densities, as Bayes' rule does with prior and likelihood; here are both, side by side.
 # **Predict:** take pieces at $-2$ and $2$, with standard deviations 0.7 and 1.
-# How many peaks has their weighted sum, how many has their product, and where?
+# How many peaks has their sum with weights 0.6 and 0.4, how many has their product, and where?
 
 
 # %%
@@ -202,7 +202,7 @@ cu.show(
 )
 
 # %% [markdown]
-# The arrow down is the joint density, and (1) is what is left of it when the hidden choice is summed out:
+# The arrow down is $p(x\mid k)$; times $p(k)$ it is the joint density, and (1) is what is left of it when the hidden choice is summed out:
 #
 # $$p(x)=\sum_k p(k)\,p(x\mid k),\qquad p(k)=w_k,\quad p(x\mid k)=\mathcal N(x;\mu_k,\Sigma_k).$$
 #
@@ -280,7 +280,7 @@ torch.testing.assert_close(log_gaussians(x_toy, toy_means, toy_covs), trusted)
 #
 # The denominator is the density (1) itself.
 # So one log-sum-exp (Card 3) gives both: how probable the point is, and which component is to be credited with it.
-# Stay in log-space: on images the log-densities are hundreds of nats apart, and outside it every density is 0 or ∞.
+# Stay in log-space: on images the log-densities are hundreds of nats apart, and outside log-space, in float32, every density is 0 or ∞.
 #
 # **Exercise 2 (core).**
 # Write (3).
@@ -323,8 +323,8 @@ draw_mixture(axes[1], x_toy, toy, one_hot, "Drawn: k, then x")
 draw_mixture(axes[2], x_toy, toy, log_r.exp(), "Inferred: p(k | x)")
 cu.show(
     fig,
-    "600 draws from a mixture of three Gaussians: without colour; coloured by the hidden "
-    "choice; coloured by the responsibilities. With 2-σ ellipses.",
+    "600 draws from a mixture of three Gaussians: without colour; every third one coloured by "
+    "the hidden choice, and by the responsibilities. With 2-σ ellipses.",
 )
 cu.facts(
     {
@@ -337,10 +337,10 @@ cu.facts(
 
 # %% [markdown]
 # Colours are mixed where ellipses overlap: for 26 % of the points no component gets more than 90 %.
-# The likeliest component is the true cause of 92.2 % of the points; the other 47 change colour from the middle panel to the right one.
+# The likeliest component is the true cause of 92.2 % of the points; the other 47, of which a third are drawn, change colour from the middle panel to the right one.
 #
-# That is no failure, and the responsibilities announce it: their own largest values average 92.8 %.
-# **When the model is true, it is right as often as it claims.**
+# That is no failure: the responsibilities announce this rate of errors, since their own largest values average 92.8 %.
+# **When the model is true, it is right as often as it claims, on average.**
 # Remember this comparison of *claimed* and *right*; lesson 02b makes it with a model that is wrong.
 
 # %% [markdown]
@@ -461,7 +461,7 @@ cu.show(
 
 # %% [markdown]
 # The line is what we want to lift.
-# It is a sum of two parts that are never out of step: a lower bound, the **ELBO** (evidence lower bound), and a gap that is a KL divergence.
+# It is a sum of two parts: a lower bound, the **ELBO** (evidence lower bound), and a gap that is a KL divergence.
 # The E-step changes only our guess $q$ of the causes: the line stays, the gap closes.
 # The M-step changes only the parameters $\theta$, so that the ELBO rises: the line rises at least as much, for a gap cannot be negative.
 #
@@ -471,7 +471,7 @@ cu.show(
 #
 # $$\log p_\theta(x)=\underbrace{\sum_kq(k)\log\frac{p_\theta(x,k)}{q(k)}}_{\text{ELBO}(q,\theta)}+\underbrace{\sum_kq(k)\log\frac{q(k)}{p_\theta(k\mid x)}}_{\mathrm{KL}(q\,\|\,\text{posterior})\ \ge\ 0}. \tag{5}$$
 #
-# It is an equality, for every $q$, and it holds for sums over points as well.
+# It is an equality, for every $q$, and it holds for sums over points as well, each with a $q_n$ of its own.
 # - **E-step**, $\theta$ fixed: set $q$ to the posterior $p_\theta(k\mid x)$, the responsibilities (3).
 #   The KL is then 0.
 # - **M-step**, $q$ fixed: choose the $\theta'$ that maximises the ELBO.
@@ -501,7 +501,7 @@ cu.show(
 # *Means:* the gradient in $\mu_k$ is $\Sigma_k^{-1}\sum_nr_{nk}(x_n-\mu_k)$, zero at the weighted mean.
 #
 # *Covariances:* call the weighted covariance on the right of (6) $S_k$.
-# A number equals its own trace, and factors may be rotated under a trace, so $\sum_nr_{nk}(x_n-\mu_k)^\top\Sigma_k^{-1}(x_n-\mu_k)=R_k\operatorname{tr}(\Sigma_k^{-1}S_k)$.
+# A number equals its own trace, and a trace does not change when its factors are permuted cyclically, so $\sum_nr_{nk}(x_n-\mu_k)^\top\Sigma_k^{-1}(x_n-\mu_k)=R_k\operatorname{tr}(\Sigma_k^{-1}S_k)$.
 # What contains $\Sigma_k$ is therefore $-\frac{R_k}2\bigl[\log|\Sigma_k|+\operatorname{tr}(\Sigma_k^{-1}S_k)\bigr]$.
 # Put $A=\Sigma_k^{-1}$; then $\log|\Sigma_k|=-\log|A|$.
 # Two rules of matrix calculus, $\partial\log|A|/\partial A=A^{-1}$ and $\partial\operatorname{tr}(AS)/\partial A=S$ (symmetric $A$, $S$), give the derivative $\frac{R_k}2(A^{-1}-S_k)$, zero at $\Sigma_k=S_k$.
@@ -612,8 +612,8 @@ def em(x, params, steps, floor=0.0):
 
 # %% [markdown]
 # The data are the five twisted arms of `pinwheel`, in double precision, without labels.
-# **Predict:** the five components start as copies of one wide ellipse, with different centres.
-# What breaks the tie, and after how many of 60 steps is the picture settled?
+# **Predict:** the five components start with one wide covariance and five different centres.
+# What happens to five copies of one wide ellipse, and after how many of 60 steps is the picture settled?
 
 # %%
 x = cu.pinwheel(1_000).double()
@@ -646,9 +646,8 @@ cu.facts(
 
 # %% [markdown]
 # The centres alone break the tie: the component that is a little nearer takes a little more responsibility, moves, and takes more.
-# The log-likelihood rises in bursts, from −3.249 to −2.678 nats in five steps, −2.243 after 20 and −2.211 after 60.
-# Each burst is one ellipse that finds an arm.
-# No step lowers it; the cell asserts that to $10^{-9}$, the rounding of double precision.
+# The log-likelihood rises from −3.249 to −2.678 nats in five steps, to −2.243 after 20 and −2.211 after 60: after 20 steps most is settled.
+# No step lowers it; the cell asserts that, with a tolerance of $10^{-9}$ for rounding.
 
 # %% [markdown]
 # **The cartoon, computed.**
@@ -775,8 +774,8 @@ cu.explore(
 cu.facts("six seeds with K = 5 end between, nats", f"{min(ends):.2f} and {max(ends):.2f}")
 
 # %% [markdown]
-# The same data, another seed, another ending: with $K=5$ six seeds end between −2.32 and −2.22 nats per point.
-# With $K=2$ one ellipse takes two arms and the other three; with $K=8$ the spare ellipses grow wide and collect stragglers.
+# The same data, another seed, another ending: with $K=5$ six seeds stand between −2.32 and −2.22 nats per point after 40 steps.
+# With $K=2$ one ellipse takes two arms and the other three; with $K=8$ (seed 0) the spare ellipses grow wide and collect stragglers.
 
 # %% [markdown]
 # ## 5 · How it breaks *(core)*
@@ -821,7 +820,7 @@ mark = {"color": "black", "markersize": 14, "markeredgewidth": 3, "linestyle": "
 axes[0, 0].plot(*culprit, "x", **mark)
 axes[1, 0].set(xlabel="EM step", ylabel="log p per point, nats", title="The race upward")
 axes[1, 1].set(xlabel="EM step", ylabel="smallest σ of any ellipse")
-axes[1, 1].set_title("One point, no cluster")
+axes[1, 1].set_title("The narrowest ellipse")
 axes[1, 0].legend()
 cu.show(
     fig,
@@ -834,7 +833,7 @@ cu.facts("starts that collapse within 150 steps", f"{broken} of {len(starts)}")
 
 # %% [markdown]
 # One component owns a single point (cross).
-# Its σ falls from 0.009 to $5\cdot10^{-44}$ in one step, and the log-likelihood jumps from −1.98 to +0.97 nats *per point*, although no other point gained anything.
+# Its σ falls from 0.009 to $5\cdot10^{-44}$ in one step, and the log-likelihood jumps from −1.98 to +0.97 nats *per point*.
 # **EM kept its promise, it never fell; the promise was about the wrong thing.**
 # Fresh points are not fooled: −2.62 without the floor, −2.53 with it.
 #
@@ -900,7 +899,7 @@ cu.stepper(
 # %% [markdown]
 # **Exercise 5 (deeper, break it).**
 # Break maximum likelihood by hand.
-# For any points $x$, return a mixture of two Gaussians whose log-likelihood on $x$ (summed over the points) beats that of the best single Gaussian by more than 100 nats, although fresh points prefer the single one.
+# For a few dozen points $x$, return a mixture of two Gaussians whose log-likelihood on $x$ (summed over the points) beats that of the best single Gaussian by more than 100 nats, although fresh points prefer the single one.
 # No EM is needed: say where a spike has to stand, how narrow it is, and who looks after the rest.
 
 
@@ -1073,7 +1072,7 @@ cu.table(
 # %% [markdown]
 # At σ = 1 the largest responsibility averages 0.50 and the two steps end 1.3 apart; at σ = 0.1 it is 0.976 and they are 0.023 apart.
 # The rest comes slowly: a point almost halfway between two centres keeps a soft choice until σ² is smaller than *its* difference of squared distances.
-# k-means is EM for the model with the least to say: equal weights, equal round clusters, hard choices.
+# k-means is the limit of EM for the simplest mixture: equal weights, equal round clusters, hard choices.
 
 # %% [markdown]
 # ## 8 · How many pieces? *(deeper)*
@@ -1143,7 +1142,7 @@ cu.facts(
 
 # %% [markdown]
 # The training curve rises throughout, to −1.32 nats at $K=25$, where fresh points say −2.54: worse than with five components, −2.43.
-# Fresh points choose 12 and BIC 8; neither says five.
+# Of the eight sizes tried, fresh points choose 12 and BIC 8; neither says five.
 # The arms are bent, and a bent arm is better served by two straight ellipses.
 # **$K$ is the number of pieces a density needs, not the number of things in the world.**
 # Nor is the choice sharp: from 5 to 12 components fresh points gain 0.15 nats, and restarts with the same 12 scatter by 0.04 (one training set; another may choose another $K$).
@@ -1223,7 +1222,7 @@ cu.facts("passes until EM is within 0.01 nats of its end", f"{min(passes)} to {m
 
 # %% [markdown]
 # EM is within 0.01 nats of its end after 26 to 100 passes and needs no step size.
-# Adam has one to choose: 0.01 is smooth and slow, 0.2 quick, and 930 of its steps go *down*.
+# Adam has one to choose: 0.01 is smooth and slow, 0.2 quick, and 932 of its steps go *down*.
 # From four of the six starts EM ends more than 0.1 nats above both Adam runs, from start 3 one of them is 0.01 ahead, and from start 4 both pass EM.
 # Neither is a global method; they leave the same start in different directions.
 # What gradients buy is freedom: they need no closed-form M-step, and from lesson 04 on there is none.
@@ -1276,7 +1275,8 @@ cu.facts(f"KL({i} ‖ {j}) of two arms, nats", table[i, j], f"KL({j} ‖ {i})", 
 #
 # $$\mathrm{KL}(a\,\|\,b)=\tfrac12\Bigl[\operatorname{tr}(\Sigma_b^{-1}\Sigma_a)+(\mu_b-\mu_a)^\top\Sigma_b^{-1}(\mu_b-\mu_a)-d+\log\frac{|\Sigma_b|}{|\Sigma_a|}\Bigr]. \tag{7}$$
 #
-# It is far from symmetric where one ellipse is thin: points of the thin one lie well inside the wide one, but most points of the wide one are many of the thin one's standard deviations away.
+# It is far from symmetric, because distances are measured in standard deviations of $b$.
+# The gap between these two arms runs across arm 0, where it is many standard deviations, and along arm 1, where it is fewer.
 # Between whole *mixtures* there is no closed form, because the logarithm of a sum stays in the way; an average over draws is what is left.
 
 # %% [markdown]
@@ -1291,7 +1291,7 @@ cu.facts(f"KL({i} ‖ {j}) of two arms, nats", table[i, j], f"KL({j} ‖ {i})", 
 # | make it fail | a component on one point; five of six starts that miss a bump |
 #
 # **What breaks, and why.**
-# The likelihood of a mixture is infinite where a component sits on one point, so maximum likelihood needs a floor; and EM ends on the hill where it began, so it needs several starts.
+# The likelihood of a mixture grows without bound as a component shrinks onto one point, so maximum likelihood needs a floor; and EM ends on the hill where it began, so it needs several starts.
 #
 # **Next.**
 # In the plane a covariance has three numbers.

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 02b Mixtures on images
 #
-# **Lesson 01's Gaussian, forty times, and a die that picks one: it draws digits, and completes a half-hidden one exactly.**
+# **Lesson 01's Gaussian, forty times, and a die that picks one: it draws digits, and draws exact completions of a half-hidden one.**
 #
 # Lesson 01 gave each class one Gaussian with a low-rank covariance.
 # Lesson 02 found hidden components without labels.
-# Put together they make a model of images with no network and no gradient that gives every image an exact probability and fills in what is missing, by Bayes' rule alone.
+# Put together they make a model of images with no network and no gradient that gives every image an exact probability density and fills in what is missing, by Bayes' rule alone.
 #
 # **After this lesson you can**
 # - say what a mixture of low-rank Gaussians assumes about an image;
@@ -43,7 +43,7 @@ device = cu.setup()
 # ### What you will have made
 #
 # The left half of a digit is hidden from the model (pale blue).
-# **Predict:** which digits fit the half that is left?
+# **Predict:** cover all but the first picture below: which digits fit the half that is left?
 # Write down two and your odds, then look.
 
 # %% tags=["figure", "slide"]
@@ -73,8 +73,8 @@ for run in cu.runs.available("02_mixture"):  # section 3 makes it
     )
 
 # %% [markdown]
-# 3s and 8s and something between, and every one agrees with the half that is seen.
-# (The model as it was fitted would show eight almost equal 3s: section 5 finds out why, and section 6 what *doubt* means.)
+# 3s and 8s and something between; the seen half is copied, only the left one is drawn.
+# (The model as it was fitted would show eight almost equal 3s: section 5 finds out why, and section 6 says what *doubt* means.)
 
 # %% [markdown]
 # ## 1 · Lesson 01's Gaussian, forty times *(core)*
@@ -106,7 +106,7 @@ cu.show(
 #
 # $$x=\mu_k+W_kz+\sigma_k\varepsilon,\quad z\sim\mathcal N(0,I_q),\ \varepsilon\sim\mathcal N(0,I_d)\qquad\Longrightarrow\qquad p(x\mid k)=\mathcal N\bigl(x;\ \mu_k,\ W_kW_k^\top+\sigma_k^2I\bigr). \tag{1}$$
 #
-# **This is equation (8) of lesson 01.**
+# **This is equation (8) of lesson 01,** with a σ and directions of its own for each $k$.
 # There $k$ was the label and known, with ten Gaussians; here it is hidden, with forty, and EM has to find it.
 # (One such Gaussian is called *probabilistic PCA*; with a separate σ for every pixel it would be *factor analysis*.)
 #
@@ -303,7 +303,7 @@ def sample_images(model, n, seed=0):
 # %% [markdown]
 # ## 3 · EM on digits *(core)*
 #
-# The E-step now guesses two hidden causes: the component, by its responsibility $r_{nk}$, and $z$, by its mean $m_n$ and covariance $C$ from (3) with everything seen.
+# The E-step now guesses two hidden causes: the component, by its responsibility $r_{nk}$, and for each component $k$ its $z$, by its mean $m_n$ and covariance $C$ from (3) with $k$'s own $\mu_k$, $W_k$ and everything seen (the index $k$ is left out).
 #
 # For the M-step, suppose $z$ were known.
 # Then $x=W_kz+\mu_k+$ noise is a *linear regression* of images on $(z,1)$.
@@ -320,7 +320,7 @@ def sample_images(model, n, seed=0):
 # %%
 def em_on_images(model, x):
     """One EM step, equation (4), in place; returns the mean log-likelihood before it."""
-    log_r, log_px = checked_resp(torch.zeros(()), model.log_joint(x))
+    log_r, log_px = checked_resp(torch.zeros(()), model.log_joint(x))  # log w is in already
     q = model.factors.shape[2]
     for k in range(len(model.weights)):
         mine = log_r[:, k] > -14  # a responsibility under a millionth does not count
@@ -341,7 +341,7 @@ def em_on_images(model, x):
 
 
 # %% [markdown]
-# The start is k-means (lesson 02, section 7) and a PCA of each group.
+# The start is k-means (each image joins the nearest mean, each mean moves to the average of its images; lesson 02, section 7), then a PCA of each group: $\sigma_k^2$ is the average variance in the directions left out, and the columns of $W_k$ carry what the kept directions have beyond it.
 # Pixels are **dequantised**: grey level $v$ becomes $(v+u)/256$ with $u$ uniform in $[0,1)$, because a density on a few isolated values could be made infinite.
 
 
@@ -373,7 +373,7 @@ def kmeans_start(model, x, steps=10):
 
 # %% [markdown]
 # We take forty components with thirteen directions each.
-# **Predict:** after how many EM steps is the curve of the log-likelihood flat?
+# **Predict:** how many nats per image will the first EM step add, and how many the twelfth?
 
 # %%
 mnist = cu.mnist()
@@ -454,7 +454,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# The k-means start gives 518.8 nats per image, the first EM step adds 18.5, the last one here 0.3.
+# The k-means start gives 518.8 nats per image, the first EM step adds 18.5, the twelfth 0.3.
 # k-means had found the groups; EM adjusts who shares what, and soon has little left to do.
 # The whole model is 439,120 numbers.
 
@@ -486,11 +486,12 @@ for i, ((name, pixels), sign) in enumerate(zip(pieces.items(), signs)):
 cu.show(
     d.figure,
     "One image of one component: the mean, plus thirteen directions in random amounts (two "
-    "are shown; grey is no change, dark adds ink, light removes it), plus pixel noise.",
+    "are shown; grey is no change, dark and light are opposite changes), plus pixel noise, "
+    "stretched.",
 )
 
 # %% [markdown]
-# Two of the thirteen terms are shown; where a direction is dark it adds ink, where it is light it takes ink away.
+# Two of the thirteen terms are shown; where a direction is dark, a positive amount adds ink, and a negative one, as both are here, takes it away.
 # Now eight of the forty components, one a row: its mean, then eight draws of $z$ painted without pixel noise, and the last of them with it.
 # **Predict:** what do the directions $W_k$ change: the class of a digit, its slant, its thickness, its place?
 
@@ -597,7 +598,7 @@ cu.enter(
 #
 # Your digit, or the course's, with its left half hidden: eight exact completions, each with the posterior weight of the component it came from.
 # The second row differs in one number, which section 6 explains.
-# **Predict:** how many different digits will each row show?
+# **Predict:** how much of the posterior has the heaviest component in each row?
 
 
 # %%
@@ -643,7 +644,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# As fitted, the model is all but certain: one component has 96 % of the posterior, and the eight completions are one 3 in eight almost equal copies.
+# As fitted, the model is nearly certain: one component has 96 % of the posterior, and the eight completions are one 3 in eight almost equal copies.
 # With the doubt four components have more than 1 %, the largest 72 %, the next 23 %, and 3s stand beside 8s.
 # Both rows are exact answers to "what could be on the left?"
 # Which certainty is *justified* can be measured.
@@ -654,8 +655,8 @@ cu.facts(
 #
 # $$\mathbb E\lVert x-x'\rVert^2=\mathbb E\lVert x-\bar x\rVert^2+\mathbb E\lVert x'-\bar x\rVert^2=2\,\mathbb E\lVert x-\bar x\rVert^2. \tag{5}$$
 #
-# Twice the squared error costs $10\log_{10}2=3.01$ dB of PSNR, which is $-10\log_{10}$ of the mean squared error for pixels in [0, 1].
-# **A perfect sampler scores 3 dB below the mean.**
+# PSNR is $-10\log_{10}$ of the mean squared error, for pixels in [0, 1], so twice the error costs $10\log_{10}2=3.01$ dB.
+# **A sampler of the true posterior scores 3 dB below the true posterior mean.**
 # The mean is the one answer that minimises squared error, and usually no digit at all.
 #
 # So the difference is a measurement.
@@ -731,7 +732,7 @@ cu.facts(
 # On its own images the model is right about everything: the difference is 3.03 dB, as (5) demands, and it knows the component as often as it claims.
 #
 # On test digits both checks fail.
-# The draws lie only 1.37 dB below the mean, and of the component it is 99.3 % sure, but right for only 76.0 % of the images.
+# The draws lie only 1.37 dB below the mean, and the model is 99.3 % sure of the component but right for only 76.0 % of the images.
 #
 # **Why so sure?**
 # By (1), given $k$ and $z$ the noise on the seen pixels is *independent*.
@@ -761,7 +762,7 @@ for name, images in {"its own images": dreams, "test digits": test}.items():
 # The log-likelihoods differ by too many nats, and the softmax turns that into certainty.
 #
 # Even so the conditional mean is 1.2 dB better than the mean image.
-# (Copying the missing half from the most similar training digit completes an image, too; this is the first *model* of the course that does.)
+# (Copying the missing half from the most similar training digit completes an image, too, and Card 4's single Gaussian did it with a smear.)
 
 # %% [markdown]
 # ## 6 · A little doubt *(core)*
@@ -801,15 +802,14 @@ cu.facts(
 
 # %% [markdown]
 # Better: at a doubt of 0.3 the conditional mean has gained 1.7 dB, and mean and draw are 2.65 dB apart, nearer to the 3.01 of a model that knows how wrong it is.
-# At 1.0 the difference is right, but the mean loses again: what the seen half says is thrown away.
+# At 1.0 the difference is right, but the mean loses again: too much of what the seen half says is discounted.
 #
-# Doubt makes the model more modest, not cleverer.
-# Its claim falls from 99.5 to 89 %, and it names the component of the whole image in 68.5 % of the cases instead of 77 %.
+# Its claim falls from 99.5 to 89 %, still twenty points too high, and it names the component that the model *as fitted* gives the whole image in 68.5 % of the cases instead of 77 %.
 # What is missing is a model of how neighbouring pixels err *together*.
 
 
 # %% tags=["figure"]
-# @title Table: how sure it is, the more is hidden
+# @title Table: how sure it is as more is hidden
 def seen_part(hide, share):
     """The mask of what is seen when a share of the page is hidden from one side."""
     row = torch.arange(784) // 28
@@ -887,7 +887,7 @@ cu.explore(
 
 # %% [markdown]
 # Hide more and more: the forty weights go from one spike to the prior weights, the mean from the digit itself to the grey average of all digits, and the draws from one image to forty kinds.
-# With doubt 0 one weight stays above 96 % until seven eighths of the digit are hidden.
+# With doubt 0 one weight is above 96 % even when seven eighths of the digit are hidden.
 
 # %% [markdown]
 # ## 7 · Where the M-step comes from *(deeper)*
@@ -931,7 +931,7 @@ cu.explore(
 #
 # **Bayes' rule turns densities into a classifier**, as in lesson 01: fit one mixture to each class, $p(y\mid x)\propto p(y)\,p(x\mid y)$.
 # Five components of rank 20 a class, ten EM steps, no gradient and no look at the other classes; a doubt is chosen on validation digits.
-# **Predict** the test accuracy (one Gaussian a class, in lesson 01, was right for about 97 % of the validation digits).
+# **Predict** the test accuracy (one Gaussian a class, in lesson 01, was right for 97.7 % of the validation digits).
 
 
 # %%
@@ -996,8 +996,8 @@ for name, noise in {"smallest": model.noise.min(), "largest": model.noise.max()}
 
 # %% [markdown]
 # Ten densities that have never heard of each other classify 97.5 % of the test digits.
-# On validation digits, five components with 20 directions gain half a point over lesson 01's single Gaussian with 50 (the best of four doubts, judged on the images that chose it, which flatters it a little).
-# The hidden choice *within* a class, a 7 with a bar or without, seems to be worth more here than thirty further directions.
+# On validation digits, five components with 20 directions are right on 98.0 %, lesson 01's single Gaussian with 50 on 97.7 % of fewer images: hardly more than chance (and the best of four doubts flatters it a little).
+# The hidden choice *within* a class, a 7 with a bar or without, may be worth as much here as thirty further directions.
 #
 # As a compressor the model is poor: 7.0 bits a pixel with forty components, 6.8 with fifty of higher rank.
 # A Gaussian cannot put a spike on "exactly white": even a pixel whose mean is exactly right costs $8+\log_2(\sigma\sqrt{2\pi})$ bits, 4.8 for the smallest σ of the forty and 6.9 for the largest, and one σ must serve the empty margin as well as the strokes.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 03 Autoencoders
 #
-# **Squeeze an image through a few numbers, and what survives is what matters; but not every few numbers are an image.**
+# **Squeeze an image through a few numbers, and what survives is what matters; but most choices of those numbers give no digit.**
 #
 # Run the cells down to the first figure.
 # Both of its rows come from one network with one set of weights, which turns eight numbers into a picture.
@@ -29,7 +29,7 @@ device = cu.setup()
 # @title Figure: two rows from one decoder
 for run in cu.runs.available("03_ae_mixture"):
     frames, _ = run.replay  # (2, 16, 28, 28)
-    names = ["eight numbers\nof one kind", "eight numbers\nof another"]
+    names = ["upper row", "lower row"]
     ax = cu.plots.image_grid(np.concatenate([x[:10] for x in frames]), rows=2, row_titles=names)
     cu.show(
         ax.figure,
@@ -40,9 +40,9 @@ for run in cu.runs.available("03_ae_mixture"):
 # Only the random numbers differ.
 # In the upper row they are drawn from a standard normal distribution, $\mathcal N(0, I)$.
 # In the lower row they are drawn from a density that was *fitted* to the numbers that belong to real digits.
-# You will make the lower row in section 5.
+# You will make such a lower row in section 5.
 #
-# In lesson 02 an image was explained by *which* of a few dozen Gaussians it came from.
+# In lesson 02b an image was explained by *which* of forty Gaussians it came from.
 # Here nobody chooses the pieces.
 # One network, the **encoder**, writes an image down in $k$ numbers; another, the **decoder**, draws it again from them.
 # Nothing is labelled: the target is the input.
@@ -155,7 +155,7 @@ checked_loss = cu.check("03.reconstruction_loss", reconstruction_loss)
 # Writing $\Sigma$ in this basis turns the second term of (2) into $\sum_i\lambda_i\,w_i$ with $w_i=\lVert Q^\top v_i\rVert^2$, the share of $v_i$ that lies inside $U$.
 #
 # Each share is between 0 and 1, because a projection makes no vector longer.
-# Together they are $\sum_i w_i=\operatorname{tr}QQ^\top=k$.
+# Together they are $\sum_iw_i=\operatorname{tr}QQ^\top=\operatorname{tr}Q^\top Q=k$.
 # So there is a budget of $k$ to spend on the $\lambda_i$, at most 1 on each, and it is best spent on the $k$ largest.
 #
 # **A linear autoencoder finds the principal subspace, and its loss is the sum of the eigenvalues left out.**
@@ -164,7 +164,7 @@ checked_loss = cu.check("03.reconstruction_loss", reconstruction_loss)
 # For any invertible $A$ the pair $AE$, $DA^{-1}$ has the same product, hence the same loss.
 #
 # **Exercise 2 (core).**
-# PCA by the singular value decomposition of the centred data, with the images as rows: $X = USV^\top$.
+# PCA by the singular value decomposition of the centred data, with the images as rows: $X = BSV^\top$, where $B^\top B=I$.
 # Since $X^\top X = VS^2V^\top$, the columns of $V$ are the eigenvectors of the covariance.
 
 
@@ -219,7 +219,7 @@ print(f"eigenvalue 6 over eigenvalue 7: {eigenvalues[-6] / eigenvalues[-7]:.2f}"
 # Two planes are compared by their largest **principal angle**: the largest angle that a direction of the first plane can make with the second.
 # With orthonormal bases $Q_1$, $Q_2$ its cosine is the smallest singular value of $Q_1^\top Q_2$.
 #
-# **Predict:** will the six columns of the trained $D$ look like the six principal components?
+# **Predict:** by section 1's freedom $A$ they need not be the principal components; how close, in degrees, will the nearest of the six columns of $D$ come to one?
 
 
 # %%
@@ -323,7 +323,7 @@ cu.show(
 )
 
 # %% [markdown]
-# The last layer is a sigmoid, because pixels lie in $[0, 1]$.
+# Between layers stands SiLU, $a\cdot\mathrm{sigmoid}(a)$, a smooth ReLU; the last layer is a sigmoid, because pixels lie in $[0, 1]$.
 # The code has no nonlinearity and no bounds: nothing tells it where to be.
 # Section 5 shows the price.
 
@@ -414,8 +414,8 @@ for k, run in shipped.items():
 
 # %% [markdown]
 # With 2 and with 8 numbers even this short training beats PCA, here measured on validation digits; with 32 it is still behind.
-# The more numbers pass, the longer a network takes to make use of them.
-# After the shipped training, sixteen times as long, the deep networks win at every size, and eight curved numbers do about as well as 32 straight ones.
+# The curves are flat at the end because the learning rate has been lowered to zero, not because nothing is left to learn.
+# After the shipped training, sixteen times as long, the deep networks win at every size, and eight numbers of the deep network do about as well as 32 of PCA.
 
 # %% [markdown]
 # ## 3 · What is lost first? *(core)*
@@ -495,12 +495,12 @@ cu.table(
 )
 
 # %% [markdown]
-# Style goes first.
-# Through 8 numbers 94 % of the digits keep their class, but only 72 % of the style is left; through 2 it is 67 % against 32 %.
+# Style goes first: from 32 numbers to 8 it falls further than the class does.
+# Through 8 numbers 94 % of the digits keep their class and 72 % of the style is left; through 2 it is 67 % and 32 % (a wrong class counts as lost style, too).
 # There a digit is drawn as the nearest thing that the sheet contains, and one in three is read as *another* digit, often a clear one: in the figure both 4s have become 9s.
 #
 # PCA errs otherwise: it blurs.
-# Of its pictures through two numbers the classifier reads fewer correctly than by guessing, because it sees nearly the same smudge each time.
+# Of its pictures through two numbers the classifier reads fewer correctly than by guessing: they look like no single digit.
 
 # %% [markdown]
 # ## 4 · The map *(core)*
@@ -597,14 +597,14 @@ cu.plane(
 )
 
 # %% [markdown]
-# 0 and 1 have the ends of the map to themselves.
+# 0 (top right) and 1 (left edge) have regions almost to themselves.
 # 4, 7 and 9 run into each other in one wedge, 3, 5 and 8 in a knot in the middle: digits that share strokes are neighbours, though no label was used.
 # But 2 has *two* regions, far apart, and so has 6.
 # Nothing in the loss keeps a class together; it only asks that every digit can be redrawn.
 #
 # At A, among the 0s, the decoder draws a clean 0.
-# At B, between the classes, it draws something that dissolves from one digit into another and is neither.
-# At C, far from every digit, it draws a blot.
+# At B, between the classes, it draws a grey mixture of two digits that is neither.
+# At C, far from every digit, it draws a black scrawl.
 #
 # Now fly over the map with the sliders, from class to class and out into the white.
 
@@ -636,7 +636,7 @@ cu.show(
 
 # %% [markdown]
 # A third of the area is holes, although nearly all digits live on this map.
-# Over a hole the decoder draws *something*, because nothing ever told it not to: the strokes of the nearest class, only blacker, or a mixture of two classes.
+# Over a hole the decoder draws *something*, because nothing ever told it not to: often still the digit of the nearest class, sometimes too black or too grey, sometimes a mixture of two classes.
 
 # %% [markdown]
 # ## 5 · Can we sample? *(core)*
@@ -742,7 +742,7 @@ cu.show(
 # In the last row most are digits.
 # The decoder is the same in all three.
 #
-# Here is what you guessed, and how it is.
+# Here is your guess beside the measurement.
 
 # %%
 nearest = {name: to_nearest(points[8, name][:1000], home[8]) for name in names}
@@ -782,7 +782,7 @@ axes[0].legend(markerscale=3)
 labels = [name.replace(" ", "\n", 1) if "," not in name else name for name in nearest]
 axes[1].boxplot(nearest.values(), tick_labels=labels, showfliers=False)
 axes[1].axhline(spacing[8], color="black", linestyle=":")
-axes[1].text(4.5, 1.02 * spacing[8], "1 spacing", ha="right", va="bottom", fontsize=11)
+axes[1].text(0.55, 1.02 * spacing[8], "1 spacing", ha="left", va="bottom", fontsize=11)
 axes[1].set(
     ylabel="distance to the nearest code",
     ylim=(0, None),
@@ -790,28 +790,29 @@ axes[1].set(
 )
 cu.show(
     fig,
-    "Left: two of the eight code coordinates, for 1,000 digits and for 1,000 draws of a "
-    "standard normal. Right: distance to the nearest training code, for three ways "
-    "of drawing a code, and for validation digits; the dotted line is one spacing.",
+    "Left: the two of the eight code coordinates whose means are furthest from 0, for 1,000 "
+    "digits and 1,000 draws of a standard normal. Right (boxes: quartiles; no outliers): "
+    "distance to the nearest training code, for three ways of drawing a code, and for "
+    "validation digits; the dotted line is one spacing.",
 )
 
 # %% [markdown]
 # With 8 numbers practically *every* draw of $\mathcal N(0, I)$ falls into a hole.
 # Nothing in (1) asked the codes to lie around zero, and they do not: the standard normal looks elsewhere.
 # One Gaussian with the right mean and covariance repairs place and size, and still about half of its draws fall into holes.
-# What is left is the shape: the cloud has arms and gaps that no ellipse follows.
+# What is left must be the shape: arms and gaps, as on the map of section 4, that no ellipse follows.
 # The mixture's draws lie nearly as close to known codes as new digits do.
 #
 # With 2 numbers hardly any draw of $\mathcal N(0, I)$ falls into a hole, and it is no use either.
-# The codes are spread six times as wide, so the draws see one crowded spot in the middle of the map: 58 % are read as a 4.
+# The codes are spread six times as wide, so the draws fall on one crowded spot around the origin: 58 % are read as a 4.
 #
 # **A density on the codes has to be in the right place, of the right size, and of the right shape.**
 
 # %% [markdown]
 # Now put a number on the samples.
 # The Fréchet distance (Card 7) compares two sets of images as the course's digit classifier sees them: it fits a Gaussian to the features of each set and measures how far the two Gaussians are apart.
-# The kernel distance (KID) beside it has no bias in the number of images.
-# For both, less is better, and only rows with equally many images compare.
+# KID, the kernel distance beside it, has no bias from the number of images; Fréchet distances can be compared only at equal $n$.
+# For both, less is better.
 #
 # Beside the three densities stand two controls.
 # One is the same recipe through the *linear* bottleneck: PCA with 8 numbers, and a mixture fitted to them.
@@ -842,7 +843,7 @@ cu.table(
 )
 
 # %% [markdown]
-# The decoder on the mixture is as near to the validation digits as reconstructions of real digits are (test digits, by other writers).
+# The decoder on the mixture is as near to the validation digits as reconstructions of real digits are (those are test digits, whose writers differ from those of the validation digits).
 # So a better density on these codes would probably gain little.
 # What still separates the reconstructions from real digits is lost between encoder and decoder; to the eye it is softness.
 # Each of the other rows makes one mistake: the right decoder fed from the wrong density, or the right recipe through a *linear* bottleneck.
@@ -935,6 +936,7 @@ cu.table(
 
 # %% [markdown]
 # This is the **arena**: whatever ships samples is measured there by the same code and at the same $n$, in this lesson and in every later one.
+# (8.3 here is one set against test digits; 12.3 in section 5 was against validation digits.)
 # The middle of the table surprises.
 # The eye reads the draws of lesson 02b's mixture at once, but to the classifier, which never saw noise, their speckle drowns the shapes.
 # So look at the pictures whenever you read the number.
@@ -987,7 +989,7 @@ cu.show(
 # The fade shows both digits at once in grey ink, which no pen makes: halfway it has more than twice as many grey pixels as real digits.
 # The code path bends and moves strokes, and halfway it is hardly greyer than at its ends (reconstructions are a little soft everywhere).
 # A tenth of the halfway codes fall into holes, twice as many as of new digits.
-# The others lie near known codes, and still the pictures halfway are not always a digit: to be near known codes is not enough.
+# In the picture above the halfway image is no digit; section 4's B shows that a place near known codes need not draw one.
 
 # %% [markdown]
 # ## 8 · Does the code capture the factors? *(deeper)*
@@ -995,7 +997,7 @@ cu.show(
 # With digits nobody knows the true factors of variation.
 # So plant two: a bump on a line of 64 points, with a mean and a width drawn at random.
 # A code of 2 numbers *can* hold everything.
-# **Predict:** does it, and can a straight line read the factors off the code?
+# **Predict:** does it, and can a linear regression read the factors off the code?
 
 
 # %%
@@ -1047,10 +1049,10 @@ cu.show(
 
 # %% [markdown]
 # Ten neighbours read both factors almost perfectly: the code holds them, and bumps that are alike lie close together.
-# A straight line reads the mean well ($R^2$ = 0.97) and the width badly (0.35).
+# The regression reads the mean well ($R^2$ = 0.97) and the width badly (0.35).
 # In the figure the mean changes along the curved strip of codes and the width across it, in a direction that turns along the way.
 #
-# Nothing in (1) asks for straight axes: any smooth, invertible warp of the code that both networks can undo has the same loss.
+# Nothing in (1) asks for straight axes: any smooth, invertible warp of the code that the encoder can apply and the decoder can undo has the same loss.
 # It is section 1's matrix $A$, now curved.
 # **Codes are defined only up to a warp.**
 
@@ -1256,7 +1258,7 @@ cu.table(
 # The held-out **1** is the failure: in all three trainings its AUROC is *below* one half.
 # The network has never seen a 1, and redraws it better than most digits that it was trained on.
 # A 1 has little ink, and little ink is cheap to redraw: among normal digits, too, error and ink are correlated (0.58).
-# Dividing by the ink lifts the 1, and costs the 8: no repair is free.
+# Dividing by the ink lifts the 1, and costs the 8: this repair is not free.
 #
 # **The reconstruction error measures complexity as much as strangeness.**
 # Lesson 01 met that trap in $\log p(x)$, and lesson 04 will meet it again.
@@ -1308,7 +1310,7 @@ print(f"{share:.0%} of the draws of the fitted Gaussian land in holes of your cl
 # </details>
 # <details><summary>Step 2</summary>
 #
-# So the optimum is reached, and only where $E^\top E = P$: for full rank $\Sigma$ the best product is unique.
+# So the optimum is reached, and only where $E^\top E = P$: full rank of $\Sigma$ forces $DE$ to be the orthogonal projection onto its column space, and $\lambda_k>\lambda_{k+1}$ forces that space.
 # Multiply by $E^\top$ from the right, and use that the rows of $E$ lie in the principal subspace: $E^\top EE^\top = E^\top$.
 #
 # </details>
@@ -1360,15 +1362,15 @@ print(f"{share:.0%} of the draws of the fitted Gaussian land in holes of your cl
 # - *What does a deep one gain, and what does it lose first?*
 #   A curved sheet fits the digits more closely than a plane; style goes before class (sections 2 and 3).
 # - *Reading a map.*
-#   Neighbours look alike; axes and distances mean nothing, a class may have two regions, and part of the map is empty (section 4).
+#   Neighbours look alike; axes mean nothing, nor do distances between far regions; a class may have two regions, and part of the map is empty (section 4).
 # - *Sampling.*
-#   The decoder draws digits only where codes were; so learn the density of the codes and draw from that (section 5).
+#   The decoder draws digits *reliably* only where codes were; so learn the density of the codes and draw from that (section 5).
 # - *What is it good for?*
 #   Compression at few bits, once the decoder is paid for (9); anomalies, except simple ones (10).
 #
 # **What breaks, and why.**
-# Averages: where several answers fit, squared error paints their mean.
-# Simplicity: a 1 is never surprising.
+# Averages: where several answers fit, squared error paints their mean (lesson 00, equation 7).
+# Simplicity: a simple image, such as a 1, is redrawn well even if no 1 was seen in training.
 # Holes: nothing in (1) speaks about codes that no image has.
 #
 # **References.**
@@ -1379,6 +1381,6 @@ print(f"{share:.0%} of the draws of the fitted Gaussian land in holes of your cl
 # P. Ghosh et al., *From variational to deterministic autoencoders*, 2020.
 # J. Ballé, V. Laparra and E. Simoncelli, *End-to-end optimized image compression*, 2017.
 #
-# **The failure that the next lesson repairs:** decode `torch.randn(1, 8)` once more and look at it.
+# **The failure that lesson 04 repairs:** decode `torch.randn(1, 8)` once more and look at it.
 # The recipe of section 5 took two trainings that know nothing of each other.
 # Can the training itself make the codes normal?

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 03b Denoising
 #
-# **A network that removes noise has to know where the data are: its correction is the gradient of their log-density.**
+# **A network that removes noise has to know where the data are: its best correction is the gradient of the log-density of the *noisy* data, times σ².**
 #
 # Run the cells down to the first figure.
 # The middle row was restored by a small network that has never seen these digits.
@@ -70,7 +70,7 @@ cu.show(
 )
 
 # %% [markdown]
-# Most of them, a little: the 7 has a foggy bar, the 5 has lost its shape, and nobody could have read them off the noise.
+# Most of them, a little: the 7 has a foggy bar, and the 5 has lost its shape.
 # Where strokes are missing or soft, the network did not know.
 #
 # Lesson 03 forced the network to understand digits by a narrow code.
@@ -89,7 +89,7 @@ cu.show(
 # | $\tilde x = x + \sigma\varepsilon$ | noisy data; $\varepsilon\sim\mathcal N(0, I)$, and $\sigma$ is the noise level |
 # | $p_\text{data}$, $p_\sigma$ | density of the clean data, and of the noisy data |
 # | $\hat x(\tilde x)$ | the denoiser's answer |
-# | $\nabla\log p$ | the **score** of a density $p$: the direction in which it grows fastest |
+# | $\nabla\log p$ | the **score** of a density $p$: the gradient of its logarithm; it points where $p$ grows fastest |
 
 # %% [markdown]
 # ## 1 · The best answer is a mean *(core)*
@@ -103,7 +103,7 @@ d = cu.diagram()
 x = d.image(clean[1, 0], (0, 0))
 d.text("x", (0, -0.65))
 plus = d.node("+", (2, 0), 0.25)
-noise = d.box("σ ε", (2, -1.1), 0.9, 0.5, colour=orange, note="noise, another each time")
+noise = d.box("σ ε", (2, -1.1), 0.9, 0.5, colour=orange, note="fresh noise each time")
 tilde = d.image(noisy[1, 0].clamp(0, 1), (4, 0))
 d.text("x̃", (4, -0.65))
 net = d.box("denoiser", (6.2, 0), 1.6, 0.9, colour=green)
@@ -121,7 +121,7 @@ cu.show(
 # %% [markdown]
 # **Exercise 1 (core).**
 # Write its loss: add noise of level $\sigma$, restore, compare with the clean data.
-# It works for points in the plane as for images.
+# The same function must serve points in the plane and images.
 
 
 # %% tags=["exercise"]
@@ -146,11 +146,11 @@ checked_loss = cu.check("03b.denoising_loss", denoising_loss)
 # %% [markdown]
 # What is the best answer?
 # For one $\tilde x$ many clean $x$ are possible, some more probable than others.
-# The constant with the least mean squared distance to all of them is their mean:
+# The constant with the least mean squared distance to all of them is their mean (lesson 00, equation 7; each $\tilde x$ may have its own constant):
 #
 # $$\hat x(\tilde x) = \mathbb E[x\mid\tilde x] .$$
 #
-# This holds for every loss with a squared error, and it is the reason why reconstructions blur: **where several answers fit, the best one is their average.**
+# This holds wherever the squared error is the loss, and it is the reason why reconstructions blur: **where several answers fit, the best one is their average.**
 #
 # **Exercise 2 (core, break it).**
 # The perfect denoiser can answer with something that is no datum at all.
@@ -168,7 +168,7 @@ def no_datum():
 
 # %% [markdown] tags=["hint"]
 # Each clean point counts with the weight $\exp(-\lVert\tilde x-x\rVert^2/2\sigma^2)$.
-# The mean lies between the points if two of them are equally far from $\tilde x$.
+# When do two points get equal weights?
 
 # %%
 checked_points = cu.check("03b.no_datum", no_datum)
@@ -194,7 +194,7 @@ print(f"the best answer is {nearest:.1f} away from the nearest clean point")
 # ## 2 · The correction is the score *(core)*
 #
 # Now look at the *correction* $\hat x(\tilde x)-\tilde x$: an arrow from the noisy point to the best guess.
-# Such an arrow points to where clean data are likely.
+# Roughly, such an arrow points towards the clean data; it ends at their mean, which at a bend lies off the curve.
 # The gradient of the log-density of the noisy data also points to where data are.
 # The two turn out to be the same arrow, up to a factor.
 
@@ -218,7 +218,7 @@ ax.set(
     xticks=[],
     yticks=[],
     aspect="equal",
-    title="Every correction points to where data are likely",
+    title="Corrections point to the mean of the data nearby",
 )
 ax.legend(fontsize=10, loc="lower left", ncols=3, bbox_to_anchor=(0, -0.2))
 cu.show(
@@ -265,7 +265,7 @@ checked_score = cu.check("03b.score_of", score_of)
 
 # %% [markdown]
 # Check (3) where both sides are known: for a mixture of eight Gaussians.
-# The left side comes from Bayes' rule, as in lesson 02: each component's own answer, weighted by its responsibility.
+# The left side comes from Bayes' rule, as in lesson 02: each component's own answer $\mu+\frac{s^2}{s^2+\sigma^2}(\tilde x-\mu)$ (Card 4's conditional mean; Exercise 6), weighted by its responsibility.
 # The right side comes from autograd on the log-density.
 
 # %%
@@ -378,7 +378,7 @@ cu.plots.density(
     label="length of the difference",
 )
 ax.plot(*near[:400].T, ".", color="white", markersize=3)
-ax.set(title="It errs where no noisy point was", xlim=(-5, 5), ylim=(-5, 5))
+ax.set(title="Large errors only where no noisy point was", xlim=(-5, 5), ylim=(-5, 5))
 cu.show(
     fig,
     "Length of the difference of exact and learned correction (0.5 and more in one colour); "
@@ -387,12 +387,12 @@ cu.show(
 
 # %% [markdown]
 # Where noisy points fell, the two fields look the same: on average the arrows differ by 0.04, a tenth of their length.
-# They disagree in the corners, and in a small disc in the middle, where hardly any point falls and the true arrow swings round within a short way.
-# In the corners the direction is still right and the length is off by several times as much.
+# For its arrow's length the difference is largest in a small disc in the middle, where hardly any point falls and the true arrow reverses within a short distance.
+# In the corners the error is larger, but so are the arrows: the direction is right, and the length is off by about an eighth.
 # That is extrapolation, lucky here because far out the truth is simple.
 #
 # **A trained denoiser knows the score where noisy points fell; elsewhere it extrapolates.**
-# In the space of images nearly everything is a corner.
+# In the space of images nearly every place is like these corners: no noisy training point fell near it.
 
 # %% [markdown]
 # ## 3 · Digits *(core)*
@@ -401,7 +401,7 @@ cu.show(
 # The network of the first figure is convolutional and adds its correction to the input, as (3) suggests: `noisy + residual(noisy)`.
 # Blocks of 4 × 4 pixels are folded into channels first, which makes training on a laptop possible.
 # In training each image gets a noise level of its own between 0.1 and 0.8, and the network is not told which.
-# Strictly, (3) is about one known level; but with so many pixels the level can be read off the image almost exactly.
+# Strictly, (3) is about one known level; but with so many pixels the level can be read off the image to within a few per cent.
 
 # %% tags=["quiet"]
 torch.manual_seed(0)
@@ -446,8 +446,8 @@ cu.restore("03_denoiser", denoiser)
 
 # %% [markdown]
 # PSNR, the peak signal-to-noise ratio in decibels, is $-10\log_{10}$ of an image's mean squared error: half the error is 3 dB more.
-# Beside it we measure SSIM, the structural similarity: how well means, contrasts and patterns agree in windows of 7 × 7 pixels, at most 1.
-# The lesson goes on with the shipped weights.
+# After so short a training the network is worse than a plain blur (15.7 dB, below); the lesson goes on with the shipped weights.
+# Beside PSNR we measure SSIM, the structural similarity: how well means, contrasts and patterns agree in windows of 7 × 7 pixels, at most 1.
 #
 # The competitors are two classics, a Gaussian blur and the median of a neighbourhood, with their widths chosen on validation digits for each noise level.
 # A control is lesson 03's autoencoder with 32 numbers, which was trained without noise: what does its bottleneck alone remove?
@@ -589,7 +589,8 @@ cu.explore(
 # The lead is about 3 dB, half the squared error, at $\sigma$ = 0.2 to 0.5, and 2.6 dB at 0.7: there a filter must smear the strokes to remove the noise.
 # At 0.1 there is little to remove.
 # A filter averages neighbours whatever they are; the network has seen digits and removes what does not belong to one.
-# The narrow code alone does not help: lesson 03's autoencoder, which never saw noise, is at no level much better than doing nothing.
+# By squared error the narrow code alone does not help: lesson 03's autoencoder, which never saw noise, is at no level much better than doing nothing.
+# By structural similarity it helps while the noise is weak, and from 0.5 on it does not.
 #
 # What is left of the denoiser's error is no longer noise.
 # In the picture at 0.7, strokes have gaps and soft ends.
@@ -625,13 +626,14 @@ def denoise_down(model, start, levels):
 
 # %% [markdown] tags=["hint"]
 # The model is called once for each entry of `levels`.
-# `[*levels[1:], 0.0]` lists the level of the noise to add after each call.
+# The model is called once for each entry of `levels`.
+# Pair each call with the *next* entry; what follows the last?
 
 # %%
 checked_down = cu.check("03b.denoise_down", denoise_down)
 
 # %% [markdown]
-# Start from the mean digit, to be generous, with noise of level 0.8, the strongest that the network knows.
+# Start from the mean digit plus noise of level 0.8, the strongest that the network knows; the mean digit makes the start resemble the training images.
 # **Predict:** which digits come out in forty steps?
 
 # %%
@@ -657,13 +659,14 @@ cu.show(
 )
 
 # %% [markdown]
-# One step gives a mean of many digits, as section 1 says.
+# One step gives scribbles: at each place a mean of the strokes that may lie under *this* noise.
 # Forty steps give ink and clean paper, and real strokes: the scores at many levels, one after the other, do lead from noise to something like data.
-# But what they draw is a 1, a lonely stroke, or nothing.
+# But what they draw is mostly a 1, a stroke or two, or nothing; ten steps still hold more.
 #
 # Why no 8?
-# A likely reason: at level 0.8 every training image still showed a digit to whoever looks closely, so the question *which digit?* was hardly asked.
-# Here there is none to be seen, and the network keeps the little ink that it can be sure of.
+# Two likely reasons.
+# Each step replaces the image by a *mean* and adds only fresh noise, so even a perfect denoiser would lose variety: of the variance of a Gaussian, many small steps keep half.
+# And at level 0.8 most training images still showed their digit, so the network was hardly asked *which digit?*
 
 # %% [markdown]
 # ## 5 · The masked autoencoder *(deeper)*
@@ -769,8 +772,8 @@ cu.show(
 # A denoiser can stand in for a prior when an image must be deblurred or completed (regularisation by denoising; Romano, Elad and Milanfar, 2017).
 # Reehorst and Schniter (2019) explain such methods by the score, as here; lesson 16 (to come) uses them.
 #
-# *Is a network's answer the gradient of anything?*
-# The exact correction is one; that of a free network in general is not, since nothing makes its Jacobian symmetric.
+# *Is a network's correction the gradient of a function?*
+# The exact one is; that of an unconstrained network in general is not, since nothing makes its Jacobian symmetric.
 #
 # *Masking* is the training task of masked autoencoders (He et al., 2022), whose aim is features, not images.
 
@@ -780,14 +783,14 @@ cu.show(
 # - *What is the best answer?*
 #   The mean of all clean data that may be under the noise; it need not be a datum itself (section 1).
 # - *What does a denoiser know?*
-#   Its correction is $\sigma^2$ times the score of the noisy data, equation (3), asserted to 1e-7 (section 2).
+#   A perfect denoiser's correction is $\sigma^2$ times the score of the noisy data, equation (3), checked to 1e-7 for a mixture (section 2).
 # - *Where can it be trusted?*
 #   Where noisy points fell in training, and at noise levels that it met (sections 2 and 3).
 #
 # **What breaks, and why.**
 # Means: what is ambiguous becomes soft, or a stroke with a gap.
 # Extrapolation: beyond the trained levels grain is taken for ink.
-# Noise alone: at level 0.8 and below the digit can mostly be seen already, so *which digit?* is not what the network learned to decide.
+# Noise alone: a chain of means loses variety, and at level 0.8 and below the digit can mostly be seen already.
 #
 # **References.**
 # P. Vincent, *A connection between score matching and denoising autoencoders*, 2011.
@@ -797,4 +800,4 @@ cu.show(
 # K. He et al., *Masked autoencoders are scalable vision learners*, 2022.
 #
 # **The failure that lesson 06 repairs:** the last row of section 4.
-# A walk from noise to data needs the score at *every* noise level, from noise in which no digit is left down to none.
+# A walk from noise to data needs the score at *every* noise level, from noise in which no digit is left down to none, and steps that put back the variety that a mean takes away.

@@ -15,7 +15,7 @@
 # |---|---|---|---|
 # | $x$ | data: a point in the plane, or a digit of 784 pixels | $q_\phi(z\mid x)=\mathcal N(\mu,\operatorname{diag}\sigma^2)$ | encoder: a cloud for each $x$ |
 # | $z$ | latent (code) of $k$ numbers, prior $p(z)=\mathcal N(0,I)$ | $p_\theta(x\mid z)$ | decoder: a density of $x$ for each $z$ |
-# | $\varepsilon$ | noise, $\mathcal N(0,I)$ | $q(z)$ | aggregated posterior: the average of $q_\phi(z\mid x)$ over the data |
+# | $\varepsilon$ | noise, $\mathcal N(0,I)$ | $q(z)$ | in (1) and (3) any density of $z$; from (8) on the aggregated posterior, the average of $q_\phi(z\mid x)$ over the data |
 # | $R$, $D$ | rate: mean KL; distortion: mean $-\log p_\theta(x\mid z)$ | $\beta$ | price of the rate; 1 in the ELBO |
 # | $\tau$ | noise of a Gaussian decoder | | |
 
@@ -172,9 +172,9 @@ cu.facts(
 #
 # The model is a recipe: draw $z\sim \mathcal N(0,I)$, then $x\sim p_\theta(x\mid z)$.
 # Its likelihood is an average over all codes, $p_\theta(x)=\int p(z)\,p_\theta(x\mid z)\,dz$: lesson 02's mixture with a continuum of components.
-# Nearly every $z$ explains a given image not at all, so an average over random $z$ is hopeless.
+# For nearly every $z$ a given image has almost no density, so an average over random $z$ is hopeless.
 # Ask an encoder which $z$ are worth looking at, and weigh what it proposes.
-# For any density $q(z)$ that is positive where it matters,
+# For any density $q(z)$ that is positive wherever $p(z)\,p_\theta(x\mid z)$ is,
 #
 # $$\log p_\theta(x)=\log \mathbb E_{q}\!\left[\frac{p(z)\,p_\theta(x\mid z)}{q(z)}\right]\ \ge\ \mathbb E_{q}\!\left[\log\frac{p(z)\,p_\theta(x\mid z)}{q(z)}\right]. \tag{1}$$
 #
@@ -183,7 +183,7 @@ cu.facts(
 # The right side is the **evidence lower bound**, ELBO.
 # Take the encoder's cloud for $q$ and split the logarithm of the product:
 #
-# $$\text{ELBO}(x)=\underbrace{\mathbb E_{q_\phi(z\mid x)}\bigl[\log p_\theta(x\mid z)\bigr]}_{\text{how well a code is painted}}-\underbrace{\mathrm{KL}\bigl(q_\phi(z\mid x)\,\|\,p(z)\bigr)}_{\text{what the code costs}}. \tag{2}$$
+# $$\text{ELBO}(x)=\underbrace{\mathbb E_{q_\phi(z\mid x)}\bigl[\log p_\theta(x\mid z)\bigr]}_{\text{how well the code's picture fits}}-\underbrace{\mathrm{KL}\bigl(q_\phi(z\mid x)\,\|\,p(z)\bigr)}_{\text{what the code costs}}. \tag{2}$$
 #
 # Training pushes it up, by the decoder's weights and by the encoder's alike.
 
@@ -195,7 +195,7 @@ cu.facts(
 #
 # $$\log p_\theta(x)=\text{ELBO}(x)+\mathrm{KL}\bigl(q(z)\,\|\,p_\theta(z\mid x)\bigr). \tag{3}$$
 #
-# It is lesson 02's staircase again: there the E-step set $q$ to the posterior and the gap was zero.
+# It is lesson 02's equation (5) again: there the E-step set $q$ to the posterior and the gap was zero.
 # A network that answers with a diagonal covariance cannot do that in general.
 #
 # A toy shows it, because in it everything is Gaussian: $x=Wz+\tau\varepsilon$ with two latents and three data coordinates.
@@ -272,10 +272,10 @@ cu.show(fig, caption)
 #
 # Why that number?
 # Write $P=C^{-1}$ for the posterior's precision and $s_j$ for the variances of $q$.
-# The KL between the two is $\frac12\bigl[\sum_js_jP_{jj}-k-\sum_j\log s_j-\log|P|\bigr]$.
+# The KL between the two, with equal means, is $\frac12\bigl[\sum_js_jP_{jj}-k-\sum_j\log s_j-\log|P|\bigr]$.
 # Its derivative with respect to $s_j$, $\frac12(P_{jj}-1/s_j)$, vanishes at $s_j=1/P_{jj}$.
-# There the bracket leaves $\frac12\log\bigl(\prod_jP_{jj}/|P|\bigr)$, which is zero only if $P$ is diagonal.
-# This $q$ is *narrower* than the slanted ellipse: a VAE's clouds are too small rather than too large.
+# There the KL is $\frac12\log\bigl(\prod_jP_{jj}/|P|\bigr)$, zero only if $P$ is diagonal (Hadamard's inequality).
+# Each variance of this $q$, $1/P_{jj}$, is smaller than the posterior's own, $C_{jj}$, though $q$ sticks out along the short axis.
 
 # %% [markdown]
 # ## 4 · A KL in closed form, and a sample with a gradient *(core)*
@@ -285,7 +285,7 @@ cu.show(fig, caption)
 # Both Gaussians in (2) factorise over the $k$ latents, so the KL is a sum over latents; take one.
 # With $z\sim \mathcal N(\mu,\sigma^2)$,
 #
-# $$\mathbb E\Bigl[\log\frac{q(z)}{p(z)}\Bigr]=\mathbb E\Bigl[-\tfrac12\log\sigma^2-\tfrac{(z-\mu)^2}{2\sigma^2}+\tfrac{z^2}2\Bigr]=-\tfrac12\log\sigma^2-\tfrac12+\tfrac12(\mu^2+\sigma^2),$$
+# $$\mathbb E\Bigl[\log\frac{q(z\mid x)}{p(z)}\Bigr]=\mathbb E\Bigl[-\tfrac12\log\sigma^2-\tfrac{(z-\mu)^2}{2\sigma^2}+\tfrac{z^2}2\Bigr]=-\tfrac12\log\sigma^2-\tfrac12+\tfrac12(\mu^2+\sigma^2),$$
 #
 # because the two $\log2\pi$ cancel, $\mathbb E(z-\mu)^2=\sigma^2$ and $\mathbb E z^2=\mu^2+\sigma^2$.
 # So
@@ -438,7 +438,7 @@ cu.facts(
 # At $\omega=8$ the true gradient is nearly zero; reparameterisation reports the slopes of the waves, with variance 32, the log-derivative stays at 0.5.
 #
 # Reparameterise where $f$ is smooth on the scale of the cloud: a decoder is.
-# Where $z$ is discrete, (6) with a baseline is unbiased; summing over all values (lesson 02 did, with 40), Gumbel-softmax and straight-through gradients are the alternatives.
+# Where $z$ is discrete, (6) with a baseline is unbiased; summing over all values (lesson 02b did, with 40), Gumbel-softmax and straight-through gradients are the alternatives.
 
 # %% [markdown]
 # ## 6 · The loss *(core)*
@@ -456,7 +456,7 @@ cu.facts(
 
 # %% tags=["exercise"]
 def rate_and_distortion(log_lik, kl):
-    """The two terms of equation (7), R and D in nats: two scalars.
+    """The two terms of equation (7) in nats, R first, then D: two scalars.
 
     log_lik (B, …) = log p(x_i | z), kl (B, k).
     """
@@ -510,7 +510,7 @@ cu.fit(toy, gaussian_loss, point_batches, steps=3_000, lr=3e-3, schedule="cosine
 toy = toy.cpu().requires_grad_(False)
 
 # %% [markdown]
-# New points come from the decoder; the encoder is not needed.
+# New points come from the decoder, here its means without the noise τ; the encoder is not needed.
 # **Predict:** which will look more like the pinwheel, decoded draws from $\mathcal N(0,I)$, or decoded draws from a Gaussian mixture (lesson 02) fitted to the codes?
 # A *stray* is a decoded point that is farther from all data than 99 % of fresh data are.
 
@@ -557,7 +557,7 @@ cu.facts(shares | {"strays among fresh data, by definition": "1 %"})
 # %% [markdown]
 # The mixture.
 # Of the points decoded from the prior **every fifth is a stray**, part of a haze that data do not have; from a mixture of 30 Gaussians on the codes it is one in sixteen.
-# The codes keep five arms, pulled towards the disc but not merged with it, and most strays come from the lanes between the arms.
+# The codes keep five arms, pulled towards the disc but not merged with it, and the haze lies between the arms.
 #
 # To fill the lanes, neighbouring arms would have to share codes, and the decoder would pay for each confusion.
 # The model fills them as far as that is cheaper than the confusion, and no farther.
@@ -566,7 +566,7 @@ cu.facts(shares | {"strays among fresh data, by definition": "1 %"})
 # **What does the rate buy?**
 # The pull towards the prior does two things at once: it fills the lanes, *and* it takes information away.
 # Only the first is what we wanted.
-# To see both, average the KL over the data and insert the aggregated posterior $q(z)=\mathbb E_{x}\,q_\phi(z\mid x)$ between the two densities:
+# To see both, average the KL over the data ($\mathbb E$ without an index: over $x$ and $z\sim q_\phi(z\mid x)$) and insert the aggregated posterior $q(z)=\mathbb E_{x}\,q_\phi(z\mid x)$ between the two densities:
 #
 # $$\underbrace{\mathbb E_x\,\mathrm{KL}\bigl(q_\phi(z\mid x)\,\|\,p(z)\bigr)}_{R}=\mathbb E\log\frac{q_\phi(z\mid x)}{q(z)}+\mathbb E\log\frac{q(z)}{p(z)}=\underbrace{I(x;z)}_{\text{what }z\text{ tells about }x}+\underbrace{\mathrm{KL}\bigl(q(z)\,\|\,p(z)\bigr)}_{\text{mismatch: holes and crowds}}. \tag{8}$$
 #
@@ -614,7 +614,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# Of the rate of 2.76 nats, 2.51 say where on the pinwheel a point lies and 0.25 are mismatch.
+# Of the rate of 2.77 nats (by draws), 2.51 say where on the pinwheel a point lies and 0.26 are mismatch.
 # The mismatch is small in nats, and yet it is every fifth point of the figure: a KL averages over where the codes *are*, a sampler goes where the prior is.
 
 # %% [markdown]
@@ -623,13 +623,13 @@ cu.facts(
 # The decoder gives each pixel a coin: $p_\theta(x\mid z)=\prod_i\operatorname{Bernoulli}(x_i;\pi_i(z))$, and $-\log p(x_i\mid z)$ is the binary cross-entropy of the logit.
 # The data must then be zeros and ones, which MNIST's grey edges are not.
 # So at every step each grey value is turned into a 1 with a probability equal to it: **dynamic binarisation**.
-# Every nat of this lesson is for such images.
+# Every nat of digits in this lesson is for such images.
 # The network is a small convolutional one (Card 6) with residual blocks, $x+\text{correction}(x)$, half of it encoder, half decoder.
 
 
 # %% tags=["shared"]
 class Residual(nn.Module):
-    """x + correction(x), two 3×3 convolutions; the last starts at zero, so the block as x."""
+    """x + correction(x), two 3×3 convolutions; the last starts at zero: nearly x at first."""
 
     def __init__(self, channels):
         super().__init__()
@@ -749,7 +749,7 @@ some_val = val[: cu.budget(2_000, 200)]
 
 # %% [markdown]
 # The distortion falls and the rate, after a first wobble, *rises* to about 28 nats, as the model finds out what is worth writing down.
-# In the long run it stays there while the distortion goes on falling, from 94 to 60 nats: the decoder learns what goes without saying.
+# The long run ends at nearly the same rate, but at a distortion of 60 nats instead of 94 (table below): the decoder has learned what all digits share.
 # Minus ELBO of the shipped model is 89.1 nats on the 5,000 validation digits of its card.
 #
 # **Exercise 4 (core).**
@@ -827,9 +827,9 @@ caption = (
 cu.scrub(list(frames), labels, caption, static=moments)
 
 # %% [markdown]
-# After a single epoch the strokes are there, and what kind of figure a latent will be is mostly decided.
+# After a single epoch the strokes are there, but not yet the class: the fifth latent is a 9, then a 7, then a 0.
 # Later epochs close loops and sharpen edges; at the end one can name most of these ten, at the start about half.
-# The others are no digit to the last: these latents lie where the codes of digits are rare.
+# The others are no digit even at the end: probably these latents lie where the codes of digits are rare.
 #
 # **A mean or a draw?**
 # Now the answer to the first question of this lesson.
@@ -882,7 +882,7 @@ cu.facts(
 # The mean $\pi(z)$ averages all images that could share this $z$; where their edges differ by a pixel it must be grey, because $-\log p$ punishes a confident wrong pixel without limit.
 #
 # Draws are speckled: they toss a coin for each pixel *separately*, given $z$.
-# That alone is no fault, as the data of row 2 were made by separate coins, too.
+# That alone is no fault, as the binarised digits (second row of this figure) were made by separate coins, too.
 # The fault is the extra grey: where an edge could be here or there, a draw tears it.
 #
 # So row 1 at the top of the lesson, the speckled one, is what the model claims.
@@ -964,7 +964,7 @@ cu.plane(draw_plane, caption, x=(-2.5, 2.5, 0.1), y=(-2.5, 2.5, 0.1), labels=("z
 # On a border the mean blends and the draw dissolves.
 #
 # Equation (8) for this model: of 6.3 nats about 5.7 are information and 0.6 mismatch.
-# With 32 latents the split cannot be measured so.
+# With 32 latents the split cannot be measured in this way.
 # A set of 4,000 can show at most $\log4{,}000=8.3$ nats of information, and whatever the codes say beyond that would be counted as mismatch.
 
 # %% [markdown]
@@ -1216,7 +1216,7 @@ def curve_of(ax, chosen):
 # Why the slope?
 # At the best point for the price β no small step pays.
 # A step that spends $\delta$ nats more on the code must save $\beta\,\delta$ of distortion, no more and no less, so along the curve $\frac{dD}{dR}=-\beta$.
-# The four models are trained side by side, by adding their losses: no weight is shared, so this is the same as four trainings.
+# The four models, smaller than section 8's and trained for fewer steps, are trained side by side, by adding their losses: no weight is shared, so this is the same as four trainings.
 
 # %% tags=["shared"]
 BETAS = {"quarter": 0.25, "one": 1.0, "four": 4.0, "ten": 10.0}
@@ -1345,7 +1345,7 @@ cu.facts(*pairs)
 # Now the draws from the prior, on the right.
 # At β = 0.25 many are torn: so much was written into the codes that $q(z)$ and $\mathcal N(0,I)$ hardly meet.
 # At β = 4 and 10 more can be read, and all are blurred.
-# The ELBO is best at β = 1 by construction, and so is the Fréchet distance; the judge, which is the digit classifier behind that distance, is most often sure of a class at β = 4.
+# The ELBO is best at β = 1 by construction; in these four trainings the Fréchet distance is best there, too; the judge, which is the digit classifier behind that distance, is most often sure of a class at β = 4.
 # Say what you want before you tune β.
 
 # %% [markdown]
@@ -1355,7 +1355,7 @@ cu.facts(*pairs)
 # The function averages over pixels, too, which is what `reduction="mean"` does.
 # So the loss is $\frac1{784}(D+784\,R)$: a hidden $\beta=784$.
 # Averaging the KL over its $k$ latents as well gives $\frac1{784}(D+\frac{784}kR)$; averaging the KL alone, $\beta=\frac1k$.
-# The loss goes down nicely in every case, and Adam does not care about the factor in front.
+# Every one of these losses can be minimised without complaint, and Adam does not care about the factor in front.
 #
 # **Exercise 5 (deeper, break it).**
 # Make the slip yourself, in one function of the two arrays of (7): the pixels averaged, the KL right.
@@ -1411,19 +1411,19 @@ caption = (
 cu.show(ax.figure, caption)
 
 # %% [markdown]
-# The rate of the careless model is practically zero, and ten digits give ten times the same grey cloud; the code is dead, and its loss curve looked fine.
+# The rate of the careless model is practically zero, and ten digits give ten grey clouds that differ only by the noise in $z$; the code is dead.
 # If your VAE paints one average digit, look for `reduction="mean"` before you look for anything deeper.
 # A *chosen* β is written as a factor, where everyone can see it.
 
 # %% [markdown]
 # ## 13 · Mean squared error is a β in disguise *(deeper)*
 #
-# Many VAEs on the web minimise "MSE + KL".
+# Many VAEs on the web minimise "squared error + KL" (summed over pixels here; with a mean, section 12 comes on top).
 # They have chosen a β without saying so.
 #
 # **Exercise 6 (deeper, on paper).**
 # The decoder is $\mathcal N(g_\theta(z),\tau^2I)$ over $n$ pixels.
-# (a) Which β does the loss $\lVert x-g_\theta(z)\rVert^2+\mathrm{KL}$ hide, and which τ does it claim?
+# (a) Which β does the loss $\lVert x-g_\theta(z)\rVert^2+\mathrm{KL}$ hide if the noise is τ, and for which τ is it 1?
 # (b) Learn τ: which value is best for fixed networks, and what has become of β?
 #
 # <details><summary>Step 1</summary>
@@ -1433,8 +1433,8 @@ cu.show(ax.figure, caption)
 # </details>
 # <details><summary>Step 2</summary>
 #
-# With τ fixed, multiply by $2\tau^2$: $\mathbb E\lVert x-g_\theta(z)\rVert^2+2\tau^2R$ up to a constant.
-# So $\beta=2\tau^2$, and plain MSE + KL claims $\tau^2=\frac12$, for pixels that live in $[0,1]$.
+# With τ fixed, $\mathbb E\lVert x-g_\theta(z)\rVert^2+R=2\tau^2\bigl(D+\frac1{2\tau^2}R\bigr)$ up to a constant: a hidden $\beta=\frac1{2\tau^2}$.
+# It is 1 only for $\tau^2=\frac12$, for pixels that live in $[0,1]$; a smaller noise makes the code dearer.
 #
 # </details>
 # <details><summary>Step 3</summary>
@@ -1468,15 +1468,15 @@ cu.facts(
 )
 
 # %% [markdown]
-# Nearly: the learned τ, 0.244, is too large by a twelfth of itself, and moving it to the residual, 0.225, wins a hundredth of a nat at once.
-# The learning rate fell to zero before τ had caught up with the falling residual.
+# Nearly: the learned τ, 0.244, lies above the residual, 0.225, and moving it there wins a hundredth of a nat at once.
+# Probably the learning rate fell to zero before τ had caught up with the falling residual.
 # Step 3 is exact, an optimiser is not; where τ has a closed form, use it.
 
 # %% [markdown]
 # ## 14 · Tell it the label *(core)*
 #
-# A **conditional VAE** gives the label $y$ to both networks and leaves everything else alone: $\log p_\theta(x\mid y)\ge \mathbb E_q\log p_\theta(x\mid z,y)-\mathrm{KL}(q_\phi(z\mid x,y)\,\|\,p(z))$, the same two lines of derivation with $y$ behind every bar.
-# The prior of $z$ does *not* depend on $y$; so whatever $y$ already says would be paid for twice if $z$ said it again.
+# A **conditional VAE** gives the label $y$ to both networks and leaves everything else alone: $\log p_\theta(x\mid y)\ge \mathbb E_q\log p_\theta(x\mid z,y)-\mathrm{KL}(q_\phi(z\mid x,y)\,\|\,p(z))$, the same two lines of derivation with $y$ behind every bar but the prior's.
+# The prior of $z$ does *not* depend on $y$; so whatever $y$ already says, for free, would be paid for without need if $z$ said it again.
 #
 # **Predict** what is left for $z$: could you read the label from it?
 
@@ -1610,8 +1610,8 @@ cu.facts(
 # The classifier reads the wished label in 87 % of pictures made from random latents, and the ink of one $z$ under two labels correlates 0.98.
 #
 # Not every square can be read.
-# Traits are carried over literally: a very broad or slanted hand leaves no room for a 1, a 4 or a 9, as in the last row.
-# Style is not quite *independent* of the class either; $q(z\mid y)$ differs a little for each $y$, which is the mismatch of section 7 again.
+# Traits are carried over literally: a very slanted hand (third row) or a very broad one (last row) spoils half of the labels.
+# Style is not quite *independent* of the class either; $q(z\mid y)$ differs a little for each $y$, so $q(z)$ does not quite fill the prior.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*
@@ -1651,7 +1651,7 @@ cu.facts(
 # | give one handwriting ten labels | what $y$ says, $z$ need not |
 #
 # **What breaks, and why.**
-# The ELBO pays for information as it pays for holes, so $q(z)$ never quite fills the prior.
+# The ELBO pays for information as it pays for holes, so $q(z)$ never quite fills the prior (sections 3 and 7).
 # Given $z$ the pixels are independent, so wherever $z$ leaves an edge open, the mean is blurred and the draw is torn.
 #
 # **References.**

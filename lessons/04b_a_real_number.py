@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04b A real number
 #
-# **A bound is a promise; average before the logarithm and it becomes a number.**
+# **A bound is a promise; average before the logarithm and it closes in on the number.**
 #
 # Lesson 04 trained a VAE by a bound on its likelihood.
 # Here we ask how good the bound is and whose fault the rest is, kill the code of a model on purpose and repair it, and put the model to work.
@@ -222,15 +222,15 @@ cu.table(rows, columns, "Four published numbers and ours.", digits=2)
 
 # %% [markdown]
 # From the card: 88.10 nats with one draw (the ELBO), 85.84 with five, 84.54 with fifty, **83.95 with 500**, for all 10,000 test digits.
-# Each tenfold $S$ gains less, and the last step still gains 0.6: the curve has not flattened, the truth lies somewhat below 84, and 83.95 is an upper bound.
+# Each step gains less, and the last step still gains 0.6: the curve has not flattened, the truth lies somewhat below 84, and 83.95 is an upper bound.
 #
-# The first digits of the test set are easier than the average, so the live column lies lower, by about three nats: a number without its images says little.
+# These 100 digits happen to be easier than the average, so the live column lies lower, by about three nats: a number without its images says little.
 # And the naive formula gives minus infinity for 14 of 100 images, whose weights are all zero in single precision.
 #
 # **Read the yardsticks with their conventions.**
-# NADE and MADE are exact, on one fixed binarisation; ours is a bound, on dynamic binarisation, where every epoch shows new images and nothing can be learned by heart.
+# NADE and MADE (models that predict each pixel from those before it; lesson 09, to come) are exact, on one fixed binarisation; ours is a bound, on dynamic binarisation, where every epoch shows new images and nothing can be learned by heart.
 # Only the two dashed lines may be set beside ours, and their networks have two plain layers of 200 units: a VAE of that kind stands at 86.76, ours with convolutions at 83.95.
-# Whoever compares such numbers without the third column has compared nothing.
+# Numbers with different entries in the third column cannot be compared.
 
 # %% [markdown]
 # ## 2 · The bound rises *(deeper)*
@@ -338,7 +338,7 @@ cu.facts(
 # It starts from one place and may stop short of the best cloud, so the encoder's part is *at least* this.
 # The rest, 2.8 nats, is all that these steps leave, and the importance bound itself still lies below $\log p(x)$.
 #
-# So a good part is not the encoder's fault.
+# As the second hundred steps won nothing, a good part is probably not the encoder's fault.
 # The *family* is too small, a diagonal Gaussian where the posterior is slanted or bent: the loss of lesson 04's toy, here in 32 dimensions.
 # As a cure refining is hopeless, 200 steps for each image; as a diagnosis it says where to invest.
 
@@ -411,7 +411,7 @@ class NeighbourVAE(VAE):
 
 # %% [markdown]
 # The repair that is tried beside it changes one line.
-# **Free bits** charge every latent for at least $\lambda=0.5$ nats, so that using less saves nothing: $\sum_j\max(\lambda,\overline{\mathrm{KL}}_j)$, the bar being the batch mean.
+# **Free bits** charge every latent for $\lambda=0.5$ nats whether it uses them or not, so up to there using more costs nothing extra: $\sum_j\max(\lambda,\overline{\mathrm{KL}}_j)$, the bar being the batch mean.
 #
 # **Exercise 5 (core).**
 # Write this charge; it trains the model below.
@@ -511,11 +511,11 @@ cu.table(rows, columns, caption, digits=2)
 # %% [markdown]
 # The code of the first model is dead: 0 of 8 latents active, a rate of 0.01 nats, and from a draw of $z$ the label is guessed no better than chance.
 # The model is not *bad*, though.
-# Neighbours alone bring minus ELBO to 96.2 nats, and at three nats for one the bill $D+3R$ is lower than that of the repaired model, 96.2 against 101.1.
+# Neighbours alone bring minus ELBO to 96.2 nats, and at β = 3 the bill $D+3R$ is lower than that of the repaired model, 96.2 against 101.1.
 # The optimiser did what the loss asked; whether *one* latent alone would have paid was not tried.
 #
 # With free bits all eight latents carry their half nat, the label can be read from $z$ in about half of the digits, and the *honest* bill, at β = 1, is lower by 3.1 nats.
-# This needed the price of 3: at β = 1 this small decoder was not tried to the end.
+# Whether this needs the price of 3 we do not know: at β = 1 this small decoder was not trained to the end.
 # Stronger ones, whole recurrent networks on text, collapse at 1 (Bowman et al., 2016).
 # Diagnose by rate, by the KL of each latent and by active units; never by the training loss.
 # The usual remedies:
@@ -535,11 +535,11 @@ cu.table(rows, columns, caption, digits=2)
 # The pinwheel VAE of lesson 04 starts with $\tau=0.3$.
 # Start it at $\tau=1$ instead, about the spread of the data, and it does not get going.
 #
-# The linear case says why.
+# The linear case (with the exact posterior for $q$, so that the ELBO is $\log p$) says why.
 # Let data have variance $v$, and the model $x=az+\tau\varepsilon$, whose variance is $a^2+\tau^2$.
 # Minus its mean log-likelihood is $\frac12\log(a^2+\tau^2)+\frac v{2(a^2+\tau^2)}$ plus a constant, with the derivative $\frac1{2\tau^2}\bigl(1-\frac v{\tau^2}\bigr)$ with respect to $a^2$ at $a=0$.
 # So the first step away from a silent code pays only if $v>\tau^2$.
-# An ignorant decoder drives $\tau^2$ to $v$, and there it pays just nothing.
+# An ignorant decoder drives $\tau^2$ to $v$, and there the gain is exactly zero.
 #
 # **Warm-up** is the usual cure: first train with a small β.
 # Same start, same last 800 steps, three seeds.
@@ -581,15 +581,15 @@ columns = ["start at τ = 1", "seed", "rate", "distortion", "−ELBO", "learned 
 cu.table(rows, columns, "Six VAEs of the pinwheel, nats.")
 
 # %% [markdown]
-# Three models have hardly left their start after all steps: rates of 0.03 nats and less, τ at the spread of the data, minus ELBO about 3.04.
+# Three models have hardly left their start at the end of their training: rates of 0.03 nats and less, τ at the spread of the data, minus ELBO about 3.04.
 # The other three have learned to read codes while they were cheap, and keep them when they cost: about 2.5 nats of rate, and a bill lower by 0.2 nats in each of the three pairs.
 # Here collapse was a *bad place to start*, and warm-up or a small τ repairs it.
-# In section 4 the price was high, and only changing the bill helped.
+# In section 4 the price was high, and changing the bill helped.
 
 # %% [markdown]
 # ## 6 · Dead and living, by hand *(deeper)*
 #
-# Collapse also happens to single latents, and then it is no failure: the model has decided how many it needs.
+# Collapse also happens to single latents, and then it is no failure: the training has decided how many it needs.
 # Below, the β = 4 model of lesson 04: its latents sorted by their mean KL, your digit in the middle of each row, one latent moved from −3 to 3.
 #
 # **Predict** what the last row shows.
@@ -649,9 +649,9 @@ cu.facts(*pairs, "β = 4: KL of the first and of the last latent, nats", smalles
 
 # %% [markdown]
 # The first latents change which digit it is; the last, with 0.02 nats, does nothing visible.
-# At β = 4 all sixteen are above the threshold of 0.01 nats, the last one just; at β = 10 nine are.
+# At β = 4 all sixteen are above the threshold of 0.01 nats, the last one just; at β = 10 nine are, and seven are dead.
 # Rate is concentrated where it buys most, as PCA concentrates variance.
-# Move two sliders at once and you leave the region where digits live.
+# Move two sliders far at once and you soon leave the region where digits live.
 
 # %% [markdown]
 # ## 7 · At work: missing pixels *(deeper)*
@@ -663,13 +663,13 @@ cu.facts(*pairs, "β = 4: KL of the first and of the last latent, nats", smalles
 #
 # One line repairs it.
 # Treat the encoder's draw $z'$ as a *proposal*: move there, or stay.
-# The **Metropolis–Hastings** rule says with which chance: as often as the way back would balance the way there.
+# The **Metropolis–Hastings** rule chooses the chance α of moving so that moves there and back balance.
 # At equilibrium the traffic from $z$ to $z'$, $p(z\mid x)\,q(z'\mid x)\,\alpha(z\to z')$, must equal that from $z'$ to $z$; then no density moves.
 # The largest chances with that property are
 #
 # $$\alpha(z\to z')=\min\Bigl(1,\ \frac{p(x,z')\,q(z\mid x)}{p(x,z)\,q(z'\mid x)}\Bigr)=\min\Bigl(1,\frac{w(z')}{w(z)}\Bigr), \tag{2}$$
 #
-# the ratio of the importance weights of section 1 (Mattei and Frellsen, 2018).
+# the ratio of the importance weights of section 1 (Mattei and Frellsen, 2018); $p(z\mid x)=p(x,z)/p(x)$, and $p(x)$ cancels.
 # Put it into both directions: one of the two chances is 1, and the traffic is the smaller of the two products either way.
 #
 # **Exercise 6 (deeper).**
@@ -709,7 +709,7 @@ def sweep(x, z, hidden, encoder, log_joint, draw, exact):
 
 
 # %% [markdown]
-# First the proof by numbers, on the Gaussian toy of lesson 04 with a deliberately bad encoder.
+# First a check by numbers, on the Gaussian toy of lesson 04 with a deliberately bad encoder.
 # Its third coordinate is hidden, and the exact answer is a conditional Gaussian.
 
 
@@ -757,10 +757,12 @@ cu.table(rows, columns, "The hidden coordinate of the toy, after 60 sweeps of 20
 # Exactness does not depend on the encoder, the *speed* does.
 #
 # Now digits: the left half hidden, as in lesson 02b.
-# The VAE sees the right half in zeros and ones, as it must; lesson 02b's mixture is given the grey half and, as a control, the binary one.
+# The VAE sees the right half in zeros and ones, as it must; lesson 02b's mixture, with a doubt of 0.1 in the seen pixels, is given the grey half and, as a control, the binary one.
 # The judge is the mean squared error on the hidden grey values, as PSNR in decibels: 3 dB more is half the error.
 #
-# **Predict** the order of: the mean image, lesson 02b's conditional mean, the VAE's mean, one draw.
+# The first 20 sweeps of the corrected chain accept every proposal, to leave the random start.
+#
+# **Predict** the order of: the mean image, lesson 02b's conditional mean, the VAE's mean, its decoder's mean for one $z$.
 
 
 # %%
@@ -831,7 +833,7 @@ def mixture_mean(x, seen, doubt=0.1):
 
 
 def hidden_psnr(x):
-    """PSNR in dB over the hidden pixels of all images together, as in lesson 02."""
+    """PSNR in dB over the hidden pixels of all images together, as in lesson 02b."""
     made = x.clamp(0, 1)[..., :14].reshape(1, -1)
     return cu.metrics.psnr(made, target[..., :14].reshape(1, -1)).item()
 
@@ -840,10 +842,10 @@ right_half = ~hidden.flatten()
 by_mixture = mixture_mean(target.flatten(1), right_half)
 rows = [
     ["mean image", hidden_psnr(mean_image.expand_as(target)), None, None],
-    ["lesson 02's mixture, grey half seen", hidden_psnr(by_mixture), None, None],
+    ["lesson 02b's mixture, grey half seen", hidden_psnr(by_mixture), None, None],
 ]
 control = mixture_mean(seen_binary.flatten(1), right_half)
-rows.append(["lesson 02's mixture, binary half seen", hidden_psnr(control), None, None])
+rows.append(["lesson 02b's mixture, binary half seen", hidden_psnr(control), None, None])
 answers = {}
 for kind, (decoded, drawn, share) in chains.items():
     average = decoded.mean(0).unflatten(0, (8, len(target))).mean(0)
@@ -857,26 +859,26 @@ seen = torch.where(hidden, 0.25, target)
 shown = (by_mixture.clamp(0, 1), *answers["Metropolis"])
 filled = [torch.where(hidden, x, target) for x in shown]
 grid = torch.cat([images[:10] for images in (seen, *filled, target)])
-row_titles = ["seen", "lesson 02", "VAE: mean", "VAE: one z", "VAE: draw", "truth"]
+row_titles = ["seen", "lesson 02b", "VAE: mean", "VAE: one z", "VAE: draw", "truth"]
 ax = cu.plots.image_grid(grid, rows=6, row_titles=row_titles)
 caption = (
     "Your digit and nine test digits with the left half hidden: what is seen; the conditional "
-    "mean of lesson 02's mixture; the VAE chain's mean, its last decoded z, its last draw; the "
-    "truth."
+    "mean of lesson 02b's mixture; the VAE chain's mean, its last decoded z, its last draw; "
+    "the truth."
 )
 cu.show(ax.figure, caption)
 
 # %% [markdown]
-# **Lesson 02b wins this one.**
+# **Lesson 02b, with its doubt, wins this one, on 20 images.**
 # Its conditional mean is at 15.0 dB, and given the binary half it is at 14.8: the grey values explain little of its lead.
 # The VAE's means follow at 13.7 (pseudo-Gibbs) and 13.6 (corrected), the mean image is at 12.2.
 #
 # The corrected chain is exact in the limit and not there yet.
-# Only 10 % of its proposals are accepted, so each chain has hardly moved in its 60 counted sweeps.
+# Only 10 % of its proposals are accepted, so each chain has made about six moves in its 60 counted sweeps.
 #
 # What the VAE adds stands in the rows below the mean: *one* answer of it, not an average.
-# Most of them are whole digits, though not always the true one: with the course's digit the 3 becomes an 8, the 7 gets a loop, and the last 5 falls apart.
-# One decoded $z$ lies about 2 to 3 dB below the mean.
+# Most of them are whole digits, though not always the true one: the course's 3 becomes an 8, the 7 gets a loop, the 0 is left open, and the last 5 falls apart.
+# One decoded $z$ lies about 2 to 3 dB below the mean, below even the mean image.
 
 # %% [markdown]
 # ## 8 · At work: strange inputs *(deeper)*
@@ -965,13 +967,13 @@ cu.table(rows, ["anomaly", "−ELBO", "rate alone", "ink alone"], caption, digit
 
 # %% [markdown]
 # The model that has never seen a 1 finds 1s *more* normal than normal digits: its AUROC is 0.03.
-# The control says why.
+# The control suggests why.
 # Ink alone gives nearly the same, 0.07: a 1 has little ink, few uncertain edge pixels, and so a high $\log p(x)$.
-# Lesson 01 met the same with letters, lesson 03 with an autoencoder's error.
+# Lesson 01 met the same with blurred, faint and blank images, lesson 03 with an autoencoder's error.
 #
 # For the held-out 8, for rotated digits and for letters $-\text{ELBO}$ is at 0.89 and better than ink.
 # The rate alone is no alarm: uniform noise, which any eye rejects, gets *cheaper* codes than digits, since the encoder finds nothing in it that its code could describe.
-# A density ranks by simplicity first.
+# Here simplicity outweighed strangeness.
 #
 # **Exercise 7 (deeper, open).**
 # Build an alarm that finds the held-out 1 *and* the letters, with what the last three lessons gave you, and say on which strange input it fails.
@@ -995,7 +997,6 @@ cu.table(rows, ["anomaly", "−ELBO", "rate alone", "ink alone"], caption, digit
 # Nalisnick et al. (2019) found that a deep density may prefer another data set to its own; Ren et al. (2019) divide by the likelihood of a background model.
 #
 # **Few labels, and meaning.**
-# VAE codes as features for a classifier, and β as a way to one latent for one cause, were tried here with too few trainings to tell, and are left out.
 # Semi-supervised VAEs began with Kingma et al. (2014); Locatello et al. (2019) is the sober word on disentangling.
 
 # %% [markdown]
@@ -1012,7 +1013,7 @@ cu.table(rows, ["anomaly", "−ELBO", "rate alone", "ink alone"], caption, digit
 #
 # **What breaks, and why.**
 # The posterior is not a diagonal Gaussian, so the ELBO stays below the likelihood however well the encoder is trained.
-# And a likelihood ranks images by how simple they are before it asks whether it knows them.
+# And a likelihood can rank a simple unknown image above the known ones.
 #
 # **References.**
 # Y. Burda, R. Grosse and R. Salakhutdinov, *Importance weighted autoencoders*, 2016 ·

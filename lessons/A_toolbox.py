@@ -3,7 +3,7 @@
 #
 # **Seven tools that every lesson leans on: one picture and one check a card.**
 #
-# A lesson says "see Card 4", you come here, run the first three code cells, and then that card alone: no card needs another.
+# A lesson says "see Card 4", you come here, run the first four code cells, and then that card alone: no card needs another.
 # *Core* are the cards that the first lessons need; the *deeper* ones open folded.
 #
 # | card | after it you can | first needed in |
@@ -121,7 +121,7 @@ cu.facts(
 # All $n^2$ pairs are compared.
 # With $y_i, y_j$ independent picks of the same list, $\frac{1}{n^2}\sum_{ij}(y_i - y_j)^2 = 2\overline{y^2} - 2\bar y^2 = 2\operatorname{Var}(y)$.
 # The loss has also moved its minimum, to $\bar y$ for every answer.
-# The curve goes down nicely, and nobody is told.
+# The loss curve falls as usual, and nothing warns you.
 # Cure: assert the shapes of a loss's arguments.
 #
 # **The same stretching, used on purpose**, compares every row of one table with every row of another.
@@ -197,7 +197,7 @@ cu.table(
 # Each bar stays below its dot.
 # For the 1 the margin is widest, 48 against 101, since a 1 has little ink and two of them hardly differ; its block is the dark square.
 # But two 6s are 100 apart, a 6 and another digit only 115: in pixel space "the same digit" is a weak notion of near.
-# That is why Card 7 measures in *features*, and why lesson 03 looks for a better space.
+# So Card 7 measures in *features*.
 
 # %% [markdown]
 # ## Card 2 · Autograd and the training loop *(deeper)*
@@ -293,7 +293,7 @@ checked_sgd_step = cu.check("A.sgd_step", sgd_step)
 # The steepest direction sets the limit, the flattest sets the pace.
 #
 # The same question for two players: $u$ wants $uv$ small, $v$ wants it large, both step at once: $u\leftarrow u-\eta v,\ v\leftarrow v+\eta u$.
-# Now $M=\begin{pmatrix}1&-\eta\\\eta&1\end{pmatrix}$ with the complex pair $\lambda=1\pm i\eta$: a rotation by about $\eta$ (radians), and $|\lambda|=\sqrt{1+\eta^2}$.
+# Now $M=\begin{pmatrix}1&-\eta\\\eta&1\end{pmatrix}$ with the complex pair $\lambda=1\pm i\eta$: a rotation by about $\eta$ (radians), and $|\lambda|=\sqrt{1+\eta^2}$ (no real direction is kept, but complex vectors are: $M(1,\mp i)^\top=(1\pm i\eta)(1,\mp i)^\top$).
 #
 # **Predict** for $h=(1,10)$ which of $\eta=0.05,\ 0.19,\ 0.21$ converge, and where the two players go.
 
@@ -376,16 +376,16 @@ cu.table(
 
 # %% [markdown]
 # The limit is $2/h_\text{max}=0.2$.
-# At 0.05 the steep direction has $\lambda=0.5$ and is gone after a few steps; the flat one has 0.95 and creeps: after 40 steps $0.95^{40}=13\,\%$ of the way are left.
+# At 0.05 the steep direction has $\lambda=0.5$ and is gone after a few steps; the flat one has 0.95 and creeps: after 40 steps $0.95^{40}=13\,\%$ of the way is left.
 # At 0.19 the steep direction has −0.9: it jumps across the valley each time and still converges.
 #
 # At 0.21 it has −1.1 and explodes, although the flat direction converges happily; the last column shows that the largest $|\lambda|$ has taken over.
 #
-# The two players are worse: $|\lambda|=\sqrt{1.04}=1.02>1$ for *every* $\eta>0$, no step is small enough.
-# Nobody minimises a common function there; lesson 05 builds its repair on exactly this number.
+# The two players are worse: $|\lambda|=\sqrt{1+\eta^2}>1$ for *every* $\eta>0$ (1.02 at 0.2), no step is small enough.
+# Nobody minimises a common function there; lesson 05 judges its repairs by such a $|\lambda|$.
 #
 # ### The loop
-# Everything that trains in this course is the five marked lines; `cu.fit` adds conveniences, not mathematics.
+# Everything that is trained by gradients in this course is the five marked lines; `cu.fit` adds conveniences, not mathematics.
 # The check: the same start and the same batches, once by hand and once with `cu.fit`.
 
 
@@ -496,7 +496,7 @@ cu.facts(
 # %% [markdown]
 # The product is zero after 459 pixels, 325 before the end.
 #
-# On the right the naive curve first turns into stairs, because float32 has steps of $6\cdot10^{-8}$ just below 1, and at 16.6 it ends: a discriminator that is *sure* gets an infinite loss.
+# On the right the naive curve first turns into stairs, because float32 has steps of $6\cdot10^{-8}$ just below 1, and at 16.6 it ends: a discriminator that is *sure* that a fake is real gets an infinite loss.
 #
 # **Sums of probabilities in log-space.**
 # A mixture or a posterior needs $\log\sum_k e^{a_k}$ where all $e^{a_k}$ underflow.
@@ -506,7 +506,6 @@ cu.facts(
 #
 # Every exponent is now at most 0, so nothing overflows; one of them is exactly 0, so the sum is at least 1 and its logarithm is finite.
 # The softmax is $\text{softmax}(a)_k=e^{a_k}/\sum_l e^{a_l}=e^{a_k-\text{LSE}(a)}$.
-# For two classes it is the sigmoid of their difference.
 #
 # **Exercise 3 (core).**
 # Write (A3).
@@ -544,7 +543,7 @@ trusted = logits.logsumexp(1)
 a = torch.randn(5, 10, requires_grad=True)
 labels = torch.arange(5)
 torch.testing.assert_close(torch.autograd.grad(a.logsumexp(1).sum(), a)[0], a.softmax(1))
-cross_entropy = (checked_lse(a, 1) - a[labels, labels]).mean()
+cross_entropy = (checked_lse(a, 1) - a[torch.arange(5), labels]).mean()
 torch.testing.assert_close(cross_entropy, F.cross_entropy(a, labels))
 print("✓ the gradient of log-sum-exp is the softmax    ✓ cross-entropy = LSE(a) − a_y")
 
@@ -557,9 +556,9 @@ cu.table(
 )
 
 # %% [markdown]
-# Rows two and three are where the direct formula gives $+\infty$ and $-\infty$; the right answers are $1000+\log 2$ and $-1000+\log(1+e^{-1})$.
-# The last line is why PyTorch's losses ask for logits: the loss of class $y$ is $-\log\text{softmax}(a)_y=\text{LSE}(a)-a_y$, and its gradient $\text{softmax}(a)-\text{onehot}(y)$ never exceeds 1.
-# **Rule:** keep logits and log-probabilities until the very last line; `sigmoid` or `softmax` followed by `log` is a bug that waits.
+# Rows two to four are where the direct formula fails; the right answers are $1000+\log 2$, $-1000+\log(1+e^{-1})$ and $-200$.
+# The second check above the table is why PyTorch's losses ask for logits: the loss of class $y$ is $-\log\text{softmax}(a)_y=\text{LSE}(a)-a_y$, and its gradient $\text{softmax}(a)-\text{onehot}(y)$ never exceeds 1.
+# **Rule:** keep logits and log-probabilities until the very last line; `sigmoid` or `softmax` followed by `log` is a bug waiting to happen.
 
 # %% [markdown]
 # ## Card 4 · Gaussians in d dimensions *(core)*
@@ -575,7 +574,7 @@ cu.table(
 # $$\log\mathcal N(x;\mu,\Sigma)=-\tfrac12 \varepsilon^\top\varepsilon-\sum_i\log L_{ii}-\tfrac d2\log 2\pi. \tag{A4}$$
 #
 # **Score** is the name of $\nabla_x\log p(x)$: at each point the direction in which the density rises fastest, relative to its value.
-# The unknown normalising constant drops out, which is why diffusion (lesson 06) learns it.
+# An unknown normalising constant drops out of it; diffusion (lesson 06) learns the score.
 # Here it is $-\Sigma^{-1}(x-\mu)$: an arrow towards the mean, longer the further out.
 
 # %%
@@ -600,7 +599,7 @@ cu.facts("covariance of 100,000 draws: off by at most", off, digits=1)
 # %% [markdown]
 # **Conditionals.**
 # Split $x$ into a seen part $s$ and an unseen part $u$.
-# Look for a multiple of $x_s$ to subtract from $x_u$ such that what remains has nothing to do with $x_s$:
+# Look for a linear map of $x_s$ to subtract from $x_u$ such that what remains has nothing to do with $x_s$:
 #
 # $$r=x_u-Gx_s,\qquad \operatorname{Cov}(r,x_s)=\Sigma_{us}-G\Sigma_{ss}=0\iff G=\Sigma_{us}\Sigma_{ss}^{-1}.$$
 #
@@ -644,7 +643,7 @@ checked_conditional = cu.check("A.conditional_gaussian", conditional_gaussian)
 # %% [markdown]
 # Now $x_1$ is seen.
 # **Predict:** with $\rho=0.8$ and $\sigma_2=1$, how wide is $x_2$ once $x_1$ is known?
-# Does the width change when the seen value moves to the edge?
+# And where is its mean once $x_1$ has moved to the edge?
 
 
 # %% tags=["figure", "slide"]
@@ -694,8 +693,8 @@ def three_cuts():
 
 cu.explore(
     draw_gaussian,
-    "A 2-D Gaussian with its score, cut at a seen value of x₁; x₂ before and after the cut, at "
-    "σ₂ = 1. Without a kernel: three settings of the sliders.",
+    "A 2-D Gaussian with its score, cut at a seen value of x₁. Without a kernel: only x₂, "
+    "before and after the cut, for three settings with σ₂ = 1.",
     static=three_cuts,
     rho={"min": -0.95, "max": 0.95, "step": 0.05, "value": 0.8, "label": "ρ"},
     sigma_2={"min": 0.3, "max": 2.0, "step": 0.1, "value": 1.0, "label": "σ₂"},
@@ -705,7 +704,7 @@ cu.explore(
 # %% [markdown]
 # At $\rho=0.8$ and $x_1=1.5$ the mean of $x_2$ moves to $0.8\cdot1.5=1.2$, not to 1.5 (regression to the mean), and its standard deviation falls from 1 to $\sqrt{1-0.64}=0.6$.
 # Move the cut to −2.5: the mean follows, the 0.6 stays.
-# At $\rho=0.95$ it is still $\sqrt{1-0.95^2}=0.31$: a correlation of 0.95 removes two thirds of the uncertainty, not 95 %.
+# At $\rho=0.95$ it is still $\sqrt{1-0.95^2}=0.31$: a correlation of 0.95 removes two thirds of the standard deviation (and 90 % of the variance), not 95 %.
 #
 # **The same two lines in 784 dimensions.**
 # Let $x_s$ be the upper half of a digit, 392 pixels, and (A5) completes the lower half exactly, under the model that digits are one Gaussian.
@@ -745,7 +744,7 @@ cu.show(
 )
 
 # %% [markdown]
-# The strokes continue where the upper half leaves off, and a third of the variance of the lower pixels is gone (0.072 to 0.048): two lines of linear algebra know that ink goes on.
+# The strokes continue where the upper half leaves off, and a third of the variance of the lower pixels is gone (0.072 to 0.048): two lines of linear algebra continue the stroke.
 # But the mean is a smear and a draw is patchwork: a single Gaussian cannot say "either a 7 or a 9".
 # Lesson 02 uses (A5) once for each component of a mixture, and the smear becomes a choice.
 
@@ -819,7 +818,7 @@ for name, value in nats.items():
 # %% [markdown]
 # Four fifths of the pixels are white, which one histogram already knows: 1.96 instead of 8 bits.
 # Knowing *where* a pixel is saves only another quarter of a bit, 1.69.
-# The rest of what can be saved lies in the dependence **between** pixels; every likelihood model of the course is measured by how much of it it finds, in these *bits per dimension*.
+# The rest of what can be saved lies in the dependence **between** pixels; the likelihood models of the course are measured by how much of this they find, in nats an image or in *bits per dimension*.
 #
 # **KL is not symmetric**, and the direction chosen decides how a model fails.
 # Fit one Gaussian $q$ to two bumps, $p=0.6\,\mathcal N(-2,0.7^2)+0.4\,\mathcal N(2,0.7^2)$.
@@ -906,12 +905,12 @@ for name, fit in {"wide": (-0.4, 2.08), "left": (-2.0, 0.7), "right": (2.0, 0.7)
 # Its best Gaussian has the mean and the variance of $p$.
 # Reverse KL prefers the left bump, for $\log\frac1{0.6}=0.51$ nats: there $p\approx0.6\,q$, so $\log\frac qp\approx-\log0.6$, and the other bump, which $q$ never visits, costs nothing.
 #
-# Maximum likelihood is forward KL (covers, hence blur); the tendencies of GANs and of variational posteriors are reverse (seeks, hence lost modes).
+# Maximum likelihood minimises $-\mathbb E_p\log q=H(p,q)$, which is forward KL up to the fixed $H(p)$: it covers, also the empty valley between; the tendencies of GANs and of variational posteriors are reverse (seeks, hence lost modes).
 
 # %% [markdown]
 # ## Card 6 · Convolution and up-sampling *(deeper)*
 #
-# A kernel $w$ slides over the image; each output is the sum of what lies under it,
+# A kernel $w$ slides over the image; each output is the weighted sum of what lies under it,
 #
 # $$y_{ij}=\sum_{a,b}w_{ab}\,x_{i+a,\,j+b}, \tag{A7}$$
 #
@@ -976,7 +975,7 @@ cu.explore(
 # %% [markdown]
 # The vertical-edge kernel answers up to +4 at the left flank of an upright stroke, as much below 0 at the right one, and 0 inside flat ink or flat paper: its weights sum to 0.
 # So do those of `horizontal edges` and `outline`.
-# `blur` sums to 9 and brightens.
+# `blur` sums to 9: on flat ink it answers 9.
 # `shift` moves the digit one pixel to the *right*: $y_{ij}=x_{i,j-1}$ takes its value from the left neighbour.
 #
 # **Sizes.**
@@ -1181,7 +1180,7 @@ cu.show(
 # $$F=\lVert\mu_1-\mu_2\rVert^2+\operatorname{tr}\Sigma_1+\operatorname{tr}\Sigma_2-2\sum_i\sqrt{\lambda_i},\qquad \lambda_i\text{ the eigenvalues of }\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}. \tag{A10}$$
 #
 # $\Sigma_1^{1/2}$ is the symmetric root: the same eigenvectors, the roots of the eigenvalues.
-# $F$ is a *squared* distance; so is the FID that papers quote, and nobody takes the root.
+# $F$ is a *squared* distance; so is the FID (Fréchet inception distance: (A10) in the features of a network trained on photographs) that papers quote, and nobody takes the root.
 #
 # **Exercise 7 (core).**
 # Write (A10).
@@ -1284,9 +1283,7 @@ board = cu.metrics.scoreboard(images, n=size, reference="validation")
 fig, ax = plt.subplots(figsize=(9.5, 4.6))
 for name, colour in zip(sources, ["#000000", *cu.plots.PALETTE]):
     cu.plots.band(sizes, by_n[name], ax, label=name, color=colour)
-ax.set(
-    xscale="log", yscale="log", xlabel="n, samples in a set", ylabel="Fréchet distance (units²)"
-)
+ax.set(xscale="log", yscale="log", xlabel="n, samples in a set", ylabel="Fréchet distance")
 ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
 ax.minorticks_off()
 ax.set_title("32 linear features: one Gaussian passes as real")
@@ -1325,28 +1322,26 @@ cu.table(
 # **Under the linear ruler the Gaussian passes.**
 # At $n=1{,}000$ it is 0.35 from the reference, and real training digits 0.36.
 # It was *built* to have their mean and covariance, a linear map hands these through, and (A10) looks at nothing else.
-# The missing classes are noticed, and the better the more samples there are: 4.67 against 3.28 for real digits at $n=100$, 2.23 against 0.36 at 1,000.
+# The missing classes are noticed, better with more samples: 2.23 against 0.36 at $n=1{,}000$.
 #
 # **Under the classifier's ruler it is found out**: 333.1 against 1.46 for real digits, and further away than digits of only seven kinds, 38.35.
 # Non-linear features mix strokes, loops and corners into mean and covariance.
 # *What a Fréchet distance means is decided by its features.*
-# KID gives the same order.
+# KID (rule 4) gives the same order.
 #
 # ### How this course reports quality
-# The last table shows why a bare distance says nothing, and gives the rules.
-#
 # 1. **Real digits stand in every table.**
-#    Even they are not at 0: at $n=5{,}000$ another draw of training digits is 0.36 from the test digits, and validation digits, written by other people, 0.81.
+#    Even they are not at 0: at $n=5{,}000$ another draw of training digits is 0.36 from the test digits, and the validation digits (one set) are at 0.81.
 # 2. **Compare only at equal n.**
-#    The moments of a small set are off, always outwards: the same training digits are 1.09 away at $n=1{,}000$ and 0.36 at 5,000.
-# 3. **An error bar is the spread over at least five independent sample sets**; in this course "±" means that and nothing else.
+#    The moments of a small set are noisy, and noise adds to the distance on average: the same training digits are 1.09 away at $n=1{,}000$ and 0.36 at 5,000.
+# 3. **An error bar is the spread over at least five independent sample sets**; beside a distance "±" means that, and where it means something else, the text says so.
 #    Where there was one set only, there is none.
 # 4. **KID stands beside it.**
-#    It compares the same features by a kernel (differences in mean, covariance and third moments) and has no bias in $n$; at small $n$ it is noisy, and may be negative.
+#    The kernel inception distance compares the same features by a kernel (differences in mean, covariance and third moments) and has no bias in $n$; at small $n$ it is noisy, and may be negative.
 # 5. **Choices are made against validation digits**; the test digits are the reference of the last table only, or one would choose what suits the test.
-# 6. **One seed is said.**
+# 6. **A result of one training says so.**
 #    A claim about a method needs three, compared in pairs.
-#    Overlapping intervals are no test, and no difference seen is not no difference.
+#    Overlapping intervals are no test, and a difference that was not seen may still exist.
 
 # %% [markdown]
 # ## Card 7 · Behind the ruler *(deeper)*
@@ -1373,7 +1368,7 @@ cu.table(
 def expected_fall():
     """How many times smaller the distance of real digits is at n = 1,000 than at n = 100."""
     ### BEGIN SOLUTION
-    return (1 / 100 + 1 / 5_000) / (1 / 1_000 + 1 / 5_000)  # the ratio of the brackets of (A11)
+    return (1 / 100 + 1 / 5_000) / (1 / 1_000 + 1 / 5_000)  # of the first factors of (A11)
     ### END SOLUTION
 
 
@@ -1399,7 +1394,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# (A11) predicts 2.83, 0.98 and 0.33 where 3.28, 1.07 and 0.36 were measured: a formula for Gaussian samples is a little low for real digits.
+# (A11) predicts 2.83, 0.98 and 0.33 where 3.28, 1.07 and 0.36 were measured; the formula is for Gaussian samples, and at $n=300$ and 1,000 the difference is within the spread of the sets.
 # Most of it comes from the covariance: $d(d+1)/2=528$ numbers are estimated from $n$ samples, and only 32 for the mean.
 # With the $2{,}048$ features of the FID there are two million: that is why a FID is quoted for 50,000 samples.
 #
@@ -1481,7 +1476,7 @@ cu.facts(
 # %% [markdown]
 # ## Seven questions *(core)*
 #
-# One a card.
+# One a card; questions 2 and 6 belong to the deeper cards.
 
 # %% tags=["figure"]
 # @title Quiz: seven questions
@@ -1534,7 +1529,7 @@ cu.quiz(
 # | 7 | real digits, with an error bar, in every table | one Gaussian fools any ruler with linear features |
 #
 # **Back to your lesson.**
-# What all cards leave open: a Gaussian with every pairwise dependence right draws no digit; lesson 02 gives it hidden causes.
+# What all cards leave open: hidden causes (lesson 02).
 
 # %% [markdown]
 # ## Where this stands *(deeper)*

@@ -1,4 +1,4 @@
-"""The ruler: closed forms, agreement with trusted implementations, and the floor."""
+"""The ruler: closed forms, agreement with trusted implementations, and scores of real digits."""
 
 import math
 import zipfile
@@ -134,26 +134,11 @@ def test_the_classifier_classifies_as_its_card_says():
     assert abs(right - card) < 4 * math.sqrt(card * (1 - card) / 2000)
 
 
-@pytest.fixture
-def few_real(monkeypatch):
-    """A test set of 2,000 instead of 10,000 digits, so that the floor costs little here."""
-    some = metrics.features(data.mnist().test.x[::5])
-    monkeypatch.setattr(metrics, "test_features", lambda: some)
-    metrics.floor.cache_clear()
-    yield some
-    metrics.floor.cache_clear()
-
-
-def test_the_floor_falls_with_n_and_noise_is_far_above_it(few_real):
-    floors = [metrics.floor(n)[0] for n in (150, 300, 1000)]
-    assert floors[0] > floors[1] > floors[2] > 0
-    noise = metrics.quality(torch.randint(0, 256, (300, 1, 28, 28), dtype=torch.uint8))
-    real = metrics.quality(data.mnist().val.x[:600], n=300)
-    assert real.ratio < 2 < 20 < noise.ratio
-    with pytest.raises(ValueError, match="from 2 to 1000"):
-        metrics.floor(5000)
-    with pytest.raises(ValueError, match="only 600 samples"):
-        metrics.quality(data.mnist().val.x[:600], n=700)
+def test_noise_is_far_from_every_reference_and_digits_are_near():
+    noise = torch.randint(0, 256, (300, 1, 28, 28), dtype=torch.uint8)
+    for reference in metrics.REFERENCES:
+        real = metrics.real(200, reference)["training digits"].distance
+        assert metrics.score(noise, n=200, reference=reference).distance > 20 * real > 0
 
 
 def test_the_shipped_features_of_the_test_images_are_the_judges(monkeypatch):
@@ -218,8 +203,11 @@ def test_one_set_has_no_spread_and_says_none():
 
 
 def test_the_test_reference_is_the_mean_over_halves_as_it_always_was():
-    some = images("validation", 0, 400)
-    assert metrics.score(some, n=400).distance == pytest.approx(metrics.quality(some).distance, rel=1e-9)
+    some = metrics.features(images("validation", 0, 400))
+    real = metrics.test_features()
+    by_hand = np.mean([metrics.frechet(some, real[half]) for half, _ in metrics._halves(len(real), seed=0)])
+    found = metrics.score(images("validation", 0, 400), n=400)
+    assert found.distance == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_the_shipped_scores_of_real_digits_are_what_the_judge_says(monkeypatch):

@@ -44,8 +44,8 @@ class Entry:
     `seconds`: for drawing 1,000 images; `step_seconds`: for a training step; `fit_seconds`: for what is done
     once before drawing; `steps`: how many the shipped run took; `numbers`: how many must be stored to draw;
     `yardstick`: seconds of `clock.yardstick` at that moment; `device`: where; `sets`: how independent sets of
-    1,000 images scatter ({"n": sets, "mean": their mean Fréchet distance, "spread": its standard deviation});
-    `own`: entered by this reader. None: not known.
+    1,000 images scatter ("n": how many sets; "mean", "spread": mean and standard deviation of their Fréchet
+    distances; "kid", "kid_spread": the same of KID); `own`: entered by this reader. None: not known.
     """
 
     name: str
@@ -63,6 +63,9 @@ class Entry:
         """Return the factor from this entry's seconds to those of a machine with `yardstick`, None if this
         entry has none."""
         return None if self.yardstick is None else yardstick / self.yardstick
+
+    def _ipython_display_(self) -> None:
+        """Show nothing below a cell that ends in `cu.enter(…)`: it has printed its line."""
 
 
 def enter(

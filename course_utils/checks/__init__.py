@@ -73,5 +73,5 @@ def check(name: str, fn: Callable) -> Callable:
     if result.status == "not attempted":
         print(f"○ {name}: not attempted yet. The next cells use the course's reference.")
     else:
-        print(f"✗ {name}: {result.message}\n  Until it is mended, the next cells use the course's reference.")
+        print(f"✗ {name}: {result.message}\n  Until it is fixed, the next cells use the course's reference.")
     return stand_in

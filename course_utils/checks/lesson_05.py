@@ -1,5 +1,5 @@
-"""Checks of lesson 05: the two losses of the game, the best critic, the rule for covered modes, the slope
-penalty."""
+"""Checks of lesson 05: the two losses of the game, the best critic, the rule for covered modes, the critic as
+a filter, the slope penalty, four bets, a penalty that overshoots."""
 
 import math
 
@@ -226,3 +226,84 @@ def r1_penalty(fn):
     )
     slopes = torch.autograd.grad(penalty, critic[0].weight, allow_unused=True)
     expect(slopes[0] is not None and slopes[0].any(), "the penalty's gradient must reach D's first layer.")
+
+
+@exercise(
+    "05.keep",
+    verified=(
+        "the sample with the highest logit is always kept, one with a logit lower by 1 in a share of 1/e, and"
+        " logits of 900 do no harm"
+    ),
+)
+def keep_by_critic(fn):
+    u = (torch.arange(1000) + 0.5) / 1000
+    logits = torch.tensor([2.0, 1.0]).repeat_interleave(1000)
+    out = call(fn, logits, u.repeat(2))
+    expect_shape(out, (2000,), "one answer for each sample.")
+    expect(out.dtype == torch.bool, f"return a mask of True and False, not {out.dtype}.")
+    best, other = (part.double().mean().item() for part in out.split(1000))
+    expect(
+        abs(best - torch.sigmoid(torch.tensor(2.0)).item()) > 0.01,
+        "this keeps with probability σ(a), which is D, the chance of being real. The ratio of the densities"
+        " is e^a.",
+    )
+    expect(best > 0, "this keeps what should be thrown out: keep where u lies BELOW the probability.")
+    expect(
+        not (best == 1 and other == 1),
+        "here all are kept: e^a is larger than 1. Divide by the largest e^a, so that ratios survive.",
+    )
+    expect(best == 1, f"the sample with the highest logit is always kept; here it is in {best:.0%} of cases.")
+    expect(
+        abs(other - math.exp(-1)) < 0.01,
+        f"a logit lower by 1 is kept e times less often, in 37 % of cases; here in {other:.0%}.",
+    )
+    far = call(fn, torch.tensor([900.0, 899.0, 100.0]), torch.tensor([0.5, 0.3, 0.5]))
+    expect(
+        far.tolist() == [True, True, False],
+        "at logits of 900 the exponential overflows: subtract the largest logit before you take it.",
+    )
+
+
+@exercise(
+    "05.bets",
+    verified="four numbers between 0 and 8. Whether they are right, the next cell measures",
+)
+def my_bets(fn):
+    bets = call(fn)
+    expect(
+        isinstance(bets, tuple | list) and len(bets) == 4,
+        "return four numbers: pace only, no momentum only, R1 only, pace and no momentum.",
+    )
+    expect(
+        all(isinstance(bet, int | float) and not isinstance(bet, bool) for bet in bets),
+        "each bet is a number, for instance 4 or 2.5.",
+    )
+    expect(all(0 <= bet <= 8 for bet in bets), "there are eight modes: each bet lies between 0 and 8.")
+
+
+@exercise(
+    "05.too_much",
+    verified="an eigenvalue of the alternating round at η = 0.2 is less than −1: R1 throws the players out",
+)
+def too_much(fn):
+    gamma, eta = call(fn), 0.2
+    expect(
+        isinstance(gamma, int | float) and not isinstance(gamma, bool) and math.isfinite(gamma),
+        "return one number, the weight γ.",
+    )
+    expect(
+        gamma > 0,
+        "this pays D for its slopes, and the players run off without overshooting. γ must be positive.",
+    )
+    kept = 1 - eta * gamma
+    round_ = torch.tensor([[1 - eta**2 / 4, eta / 2 * kept], [-eta / 2, kept]], dtype=torch.float64)
+    values = torch.linalg.eigvals(round_)
+    size = values.abs().max().item()
+    expect(
+        kept > -1e-9 or size >= 1 or kept < -1,
+        f"D jumps over 0 (1 − ηγ = {kept:.2f}) but lands nearer to it each time. A larger γ is needed.",
+    )
+    expect(
+        size > 1 and values.real.min() < -1,
+        f"D's step on R1 does not jump over 0 and away: 1 − ηγ = {kept:.2f}, largest |λ| = {size:.2f}.",
+    )

@@ -17,40 +17,6 @@ def _pair(*shape):
     return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-@exercise("06.cosine", verified="both ends, T + 1 entries, always falling, and f as printed at every t")
-def cosine(fn):
-    out = call(fn, 1000)
-    expect(
-        not isinstance(out, torch.Tensor) or len(out) != 1000,
-        "the array has T + 1 entries: t = 0 is one of them",
-    )
-    expect_shape(out, (1001,), "one entry for each t from 0 to T")
-    expect(
-        out.dtype == torch.float64,
-        "make it float64: near t = 0 the entries are 1 minus a few 1e-5, and float32 keeps three digits of"
-        " that",
-    )
-    start = math.cos(math.pi / 2 * 0.008 / 1.008) ** 2
-    expect(
-        not math.isclose(float(out[0]), start, rel_tol=0, abs_tol=1e-9),
-        "divide by f(0): ᾱ_0 must be exactly 1",
-    )
-    expect_close(out[0], 1.0, "ᾱ_0 must be 1: at t = 0 nothing has happened yet", atol=1e-12)
-    expect_close(out[-1], 0.0, "ᾱ_T must be 0: at t = T the cosine's angle is π/2", atol=1e-9)
-    expect((out[1:] < out[:-1]).all(), "ᾱ must fall with every step")
-    f = [math.cos(math.pi / 2 * (t / 1000 + 0.008) / 1.008) ** 2 for t in range(1001)]
-    expect(
-        not torch.allclose(out, torch.tensor(f, dtype=torch.float64).sqrt() / math.sqrt(f[0]), atol=1e-6),
-        "the cosine is squared",
-    )
-    hint = "ᾱ_t = f(t) / f(0) with f(t) = cos²(π/2 · (t/T + s) / (1 + s))"
-    expect_close(out, torch.tensor(f, dtype=torch.float64) / f[0], hint, atol=1e-6)
-    short = call(fn, 10, 0.1)
-    expect_shape(short, (11,), "it must work for every T")
-    wanted = math.cos(math.pi / 2 * (0.5 + 0.1) / 1.1) ** 2 / math.cos(math.pi / 2 * 0.1 / 1.1) ** 2
-    expect_close(short[5], wanted, "use the argument s, not 0.008")
-
-
 @exercise("06.q_sample", verified="each example at its own time, points and images, both ends")
 def q_sample(fn):
     schedule = _schedule()
@@ -122,51 +88,122 @@ def posterior(fn):
     wanted = (math.sqrt(a / s) * (1 - s) * xt + math.sqrt(s) * (1 - a / s) * x0) / (1 - a)
     expect_close(far, wanted, "it must work for jumps of several steps: β is 1 − ᾱ_t/ᾱ_s")
     mean, variance = call(fn, x0, xt, schedule[1], schedule[0])
+    finite = torch.isfinite(mean).all()
+    expect(finite, "you divide by 1 − ᾱ_s, which is 0 at s = 0: multiply out, as (3) does")
     expect_close(mean, x0, "at s = 0 the mean must be x_0 itself")
     expect_close(variance, 0.0, "at s = 0 nothing is left to chance: variance 0")
 
 
-@exercise("06.x0_from_eps", verified="undoes the noising at every level, on points and images")
-def x0_from_eps(fn):
+def _step(x0, xt, a_t, a_s):
+    """Equation (3): mean and variance."""
+    a = a_t / a_s
+    mean = (a.sqrt() * (1 - a_s) * xt + a_s.sqrt() * (1 - a) * x0) / (1 - a_t)
+    return mean, (1 - a_s) / (1 - a_t) * (1 - a)
+
+
+def _oracle(schedule, x0):
+    """The predictor that knows the one x_0."""
+    return lambda x, t: (x - schedule[t].sqrt() * x0) / (1 - schedule[t]).sqrt()
+
+
+@exercise("06.simple_loss", verified="times 1 … T, one an example; noise of variance 1; a mean of squares")
+def simple_loss(fn):
+    schedule, seen = _schedule(), []
+    x0 = _pair(20_000, 2)[0] * 0 + torch.tensor([0.5, -1.0], dtype=torch.float64)
+
+    def noise(x0, t, eps, alpha_bar):
+        seen.append((t, eps))
+        a = alpha_bar[t][:, None]
+        return a.sqrt() * x0 + (1 - a).sqrt() * eps
+
+    def silent(xt, t):
+        expect(
+            seen and torch.is_tensor(t) and torch.equal(t, seen[-1][0]),
+            "tell the model the same times t at which you noised",
+        )
+        return torch.zeros_like(xt)
+
+    out = call(fn, silent, x0, schedule, noise)
+    expect(bool(seen), "use noise(x0, t, eps, alpha_bar): the model must see x_t, not x_0")
+    expect_shape(out, (), "one number: the mean over the batch")
+    t, eps = seen[-1]
+    expect_shape(t, (20_000,), "each example gets a time of its own: t has the shape (B,)")
+    hint = "the time 0 came up: nothing is noised there; randint(1, T + 1, …) draws 1 … T"
+    expect(t.min() >= 1, hint)
+    hint = "the time T never came up: randint's upper end is left out, and len(alpha_bar) is T + 1"
+    expect(t.max() == 20, hint)
+    expect_shape(eps, (20_000, 2), "the noise has the shape of x_0")
+    expect(abs(eps.std().item() - 1) < 0.05 and abs(eps.mean().item()) < 0.05, "the noise is N(0, I): randn")
+    hint = "with a model that answers 0 the loss must be the mean of ε², which is 1: a mean, not a sum"
+    expect(out.item() < 2, hint)
+    expect_close(out, eps.square().mean(), "compare the answer with the noise ε: (model − ε)², averaged")
+    right = call(fn, lambda xt, t: (xt - schedule[t][:, None].sqrt() * x0) / (1 - schedule[t][:, None]).sqrt(),
+                 x0, schedule, noise)  # fmt: skip
+    expect_close(right, 0.0, "a model that knows the noise must have the loss 0", atol=1e-12)
+
+
+@exercise(
+    "06.ancestral", verified="an oracle reaches x_0; the right spread on the way; clip and generator used"
+)
+def ancestral(fn):
     schedule = _schedule()
-    for shape in ((6, 2), (3, 1, 5, 5)):
-        x0, eps = _pair(*shape)
-        for t in (0, 3, 19):
-            a = schedule[t]
-            xt = a.sqrt() * x0 + (1 - a).sqrt() * eps
-            out = call(fn, xt, eps, a)
-            expect_shape(out, shape, "as many numbers as x_t has")
-            if t:
-                expect(
-                    not torch.allclose(out, xt - (1 - a).sqrt() * eps),
-                    "that is √ᾱ x_0: the signal was shrunk, divide by √ᾱ",
-                )
-                hint = "divide by the root of ᾱ, not by ᾱ"
-                expect(not torch.allclose(out, (xt - (1 - a).sqrt() * eps) / a), hint)
-                hint = "the noise enters with √(1 − ᾱ), not with 1 − ᾱ"
-                expect(not torch.allclose(out, (xt - (1 - a) * eps) / a.sqrt()), hint)
-            expect_close(out, x0, "solve x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε for x_0")
+    times = list(range(20, -1, -1))
+    x0, start = _pair(400, 2)
+    out = call(fn, _oracle(schedule, x0), start, times, schedule, _step)
+    expect_shape(out, (400, 2), "as many points as at the start")
+    expect(
+        torch.isfinite(out).all(), "it gives inf or nan: is the noise multiplied by the root of the variance?"
+    )
+    hint = "an oracle must be led to its x_0: guess x_0 from ε̂ first, then draw from step(x0, x, a_t, a_s)"
+    expect_close(out, x0, hint, atol=1e-6)
+    part = call(fn, _oracle(schedule, x0), start, times[:12], schedule, _step)
+    a = schedule[times[11]]
+    left = part - a.sqrt() * x0
+    expect(
+        left.std() > 0.5 * (1 - a).sqrt(),
+        "on the way too little noise is left: add √variance times new noise in each step",
+    )
+    hint = "the noise on the way has the wrong size: the standard deviation is the root of the variance"
+    expect(abs(left.std().item() - (1 - a).sqrt().item()) < 0.1 * (1 - a).sqrt(), hint)
+    asked = []
+
+    def wild(x, t):
+        asked.append(t)
+        return -100 * torch.ones_like(x)
+
+    clipped = call(fn, wild, start, times, schedule, _step, 1.5)
+    expect(asked[0] == 20 and asked[-1] == 1, "ask the model at t = times[0] first, and never at 0")
+    expect_close(clipped, torch.full_like(start, 1.5), "clamp the guess at x_0 to ±clip before `step`")
+    twice = [
+        call(fn, _oracle(schedule, 0 * x0), start, times[:5], schedule, _step, math.inf,
+             torch.Generator().manual_seed(3)) for _ in range(2)
+    ]  # fmt: skip
+    expect_close(*twice, "the same generator must give the same draws: torch.randn(…, generator=generator)")
 
 
-@exercise("06.ddim", verified="with the true noise it lands on x_s, and at s = 0 on x_0; nothing is random")
-def ddim(fn):
-    schedule = _schedule()
-    x0, eps = _pair(3, 1, 4, 4)
+@exercise("06.too_narrow", verified="the oracle still arrives, and the spread of N(0, 1) is lost")
+def too_narrow(fn):
+    schedule = torch.logspace(0, -4, 201, dtype=torch.float64)  # steps so small that Algorithm 2 is exact
+    times = list(range(200, -1, -1))
+    x0, start = _pair(2_000, 1)
+    out = call(fn, _oracle(schedule, x0), start, times, schedule, _step)
+    expect_shape(out, (2_000, 1), "as many points as at the start")
+    expect_close(
+        out, x0, "an oracle must still be led to its x_0: change only how the noise enters", atol=1e-6
+    )
+    out = call(fn, lambda x, t: (1 - schedule[t]).sqrt() * x, start, times, schedule, _step)
+    variance = out.var().item()
+    expect(variance < 1.5, "the spread has grown: that is another failure")
+    expect(variance < 0.75, "the draws of N(0, 1) still have about its variance: nothing is broken yet")
+    expect(variance < 0.5, "the variance has shrunk, but not to less than half")
 
-    def noised(t):
-        return schedule[t].sqrt() * x0 + (1 - schedule[t]).sqrt() * eps
 
-    out = call(fn, noised(15), eps, schedule[15], schedule[6])
-    expect_shape(out, (3, 1, 4, 4), "as many numbers as x_t has")
-    again = call(fn, noised(15), eps, schedule[15], schedule[6])
-    expect_close(again, out, "the same input twice gave two answers: draw no new noise here")
-    expect(not torch.allclose(out, x0), "that is the guess at x_0; noise it back to level s with the same ε")
-    wrong = schedule[6].sqrt() * x0 + (1 - schedule[15]).sqrt() * eps
-    expect(not torch.allclose(out, wrong), "noise to level s: the root of 1 − ᾱ_s, not of 1 − ᾱ_t")
-    expect_close(out, noised(6), "with the true ε it must land on √ᾱ_s x_0 + √(1 − ᾱ_s) ε")
-    expect_close(call(fn, out, eps, schedule[6], schedule[0]), x0, "at s = 0 it must land on x_0")
-    same = call(fn, noised(9), eps, schedule[9], schedule[9])
-    expect_close(same, noised(9), "from t to t nothing changes")
+@exercise("06.percentage", verified="your number is on record")
+def percentage(fn):
+    out = call(fn)
+    number = isinstance(out, int | float) and not isinstance(out, bool)
+    expect(number, "return a number, for instance 50")
+    expect(0 <= out <= 100, "a percentage lies between 0 and 100")
 
 
 @exercise("06.guidance", verified="w = 0 ignores the label, w = 1 obeys it, and beyond 1 the line goes on")

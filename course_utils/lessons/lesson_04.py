@@ -62,7 +62,7 @@ def gaussian_loss(model, x, beta=1.0):
 # Section 8 · Digits
 
 class Residual(nn.Module):
-    """x + correction(x), two 3×3 convolutions; the last starts at zero, so the block as x."""
+    """x + correction(x), two 3×3 convolutions; the last starts at zero: nearly x at first."""
 
     def __init__(self, channels):
         super().__init__()

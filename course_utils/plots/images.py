@@ -72,7 +72,7 @@ def image_grid(images, *, rows=None, cols=None, titles=None, ax=None, row_titles
     tiled = mosaic(x, rows=rows, cols=cols, gap=gap)
     if gap > 1:
         tiled = _white_gaps(tiled, x.shape[1:3], gap)
-    ax = _imshow(new_axes(ax, _size(tiled.shape, cols)), tiled)
+    ax = _imshow(new_axes(ax, _size(tiled.shape, cols, row_titles)), tiled)
     height, width = x.shape[1] + gap, x.shape[2] + gap
     for i, title in enumerate(titles):
         at = (i % cols * width + x.shape[2] / 2 - 0.5, i // cols * height - 1.0)
@@ -88,16 +88,18 @@ def image_grid(images, *, rows=None, cols=None, titles=None, ax=None, row_titles
     return ax
 
 
-def _size(shape, cols: int) -> tuple[float, float]:
+def _size(shape, cols: int, row_titles=None) -> tuple[float, float]:
     """Inches of a figure that shows a mosaic of `shape` pixels: the width of the page, 9.4 (940 pixels
-    there).
+    there), with the row titles in it.
 
     Fewer than five columns are at most 2 inches wide each; a tall mosaic is at most 11 inches high.
     """
-    width = min(9.2, 2.0 * cols)
+    lines = [line for title in row_titles or () for line in str(title).split("\n")]
+    side = 0.1 * max(map(len, lines), default=0)  # an average letter of 12 points
+    width = min(9.2 - side, 2.0 * cols)
     height = width * shape[0] / shape[1]
     factor = min(1.0, 11.0 / height)
-    return max(2.2, width * factor + 0.2), height * factor + 0.5
+    return max(2.2, width * factor + side + 0.2), height * factor + 0.5
 
 
 def _white_gaps(tiled: np.ndarray, size, gap: int) -> np.ndarray:

@@ -124,7 +124,7 @@ def game_step(latent: int, gamma: float = 0.05, few: int = 8) -> Callable:
 def workloads() -> dict[str, Workload]:
     """Return the four workloads by name, cheapest step first."""
     small = load("00", "SmallVAE", "vae_loss")
-    game = load("05", "LATENT", "Generator", "Discriminator")
+    game = load("05", "LATENT", "block", "Generator", "Discriminator")
     common = {"model": None, "step": None, "groups": all_weights}
     made = [
         Workload("points", "2-D MLP, lesson 03 (2-128-128-2, batch 512)", 512, 300, 50, points, **common

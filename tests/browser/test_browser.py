@@ -1,7 +1,8 @@
 """JupyterLab in Chromium: lessons run, widgets answer to keyboard and mouse, solutions fold, exercises give
 feedback.
 
-One server, one browser and one kernel serve the whole module. Screenshots are kept in build/browser.
+One server, one browser and one kernel serve the whole module; two lessons a run, all of them in the full run
+(`python tasks.py test --all`). Screenshots are kept in build/browser.
 """
 
 import inspect
@@ -11,6 +12,7 @@ import re
 import pytest
 
 from tests.browser.lab import ROOT, Lab, missing
+from tests.rotation import share
 from tests.wrong_answers import lesson_00
 from tools.builder import exercises
 from tools.builder.source import read
@@ -59,7 +61,7 @@ def test_the_browser_has_a_lesson_to_open():
     assert len(LESSONS) >= 5
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", share(LESSONS, 2), ids=lambda path: path.stem)
 def test_the_key_widget_of_a_lesson_answers_to_keyboard_and_mouse(lab, path):
     book, index = lab.open(path.stem), key_widget(path)
     book.run(0, index)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.builder.course import add, edit, source
 from tools.builder import minutes, prose
-from tools.builder.source import read
+from tools.builder.source import Places, find, read
 
 
 def test_the_minutes_of_a_small_lesson_are_those_counted_by_hand(places):
@@ -77,3 +77,13 @@ def test_limits_are_said_as_warnings(places):
         add(places, "# %%\n" + "x = 1\n" * 25)
     assert len(minutes.warnings(read(source(places)))) == 3
     assert len(minutes.warnings(read(source(places)), [3_000.0] + [0.0] * 39)) >= 3
+    before = len(minutes.warnings(read(source(places))))
+    add(places, "# %% [markdown]\n" + "# **Predict:** up or down?\n" * 9)
+    found = minutes.warnings(read(source(places)))
+    assert len(found) == before + 1 and any("9 predictions, over 8" in line for line in found)
+
+
+@pytest.mark.parametrize("path", find(Places()), ids=lambda path: path.stem)
+def test_every_lesson_keeps_its_limits(path):
+    """Without the minutes of waiting, which differ from machine to machine: the builder warns of those."""
+    assert minutes.warnings(read(path)) == []

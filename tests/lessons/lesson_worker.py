@@ -1,8 +1,9 @@
 """What each process of test_lessons_on_ranks.py does: -m tests.lessons.lesson_worker DIR LESSON
 
 A lesson runs as a script, as `torchrun lessons/NN_slug.py` runs it, up to the first run it ships after a
-training (to its end in the full run of the suite). Runs are shipped as in the profile `full`, but into a temporary folder. Left
-out is what takes long and is tested on the notebook: drawing figures, trying every widget.
+training (to its end in the full run of the suite). Runs are shipped as in the profile `full`, but into a
+temporary folder. Left out is what takes long and is tested on the notebook: drawing figures, trying every
+widget.
 """
 
 import contextlib

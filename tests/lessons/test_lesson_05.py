@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from scipy import stats
 from torch.autograd.functional import jacobian
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,7 +15,9 @@ import course_utils as cu
 from course_utils import runs
 from tests.lessons.lesson_functions import load
 
-exercises = load("05", "player_loss", "best_critic", "modes_covered", "r1_penalty")
+exercises = load(
+    "05", "player_loss", "best_critic", "modes_covered", "keep_by_critic", "r1_penalty", "too_much"
+)
 checked = {
     "checked_loss": exercises.player_loss,
     "checked_critic": exercises.best_critic,
@@ -36,9 +39,10 @@ L = load(
         "two_players",
         "downhill",
     ),
-    *("points", "play", "repair", "HASTY", "PACE", "CALM", "SLOPE", "centres", "sigma", "covered_after"),
-    *("dirac_round", "LATENT", "Generator", "Discriminator", "take_turns", "slowing", "new_players"),
-    *("new_game", "paint", "class_shares", "surrender", "DCGAN", "VARIANTS"),
+    *("points", "play", "play_on", "repair", "HASTY", "PACE", "CALM", "SLOPE", "centres", "sigma"),
+    *("covered", "covered_after", "saturating", "dirac_round", "orbit", "LATENT", "block", "Generator"),
+    *("Discriminator", "take_turns", "new_game", "paint", "class_shares", "one_set", "rank_correlation"),
+    *("NO_R1", "BARE_G", "OLD", "VARIANTS"),
     **checked,
 )
 
@@ -75,7 +79,7 @@ def test_the_non_saturating_gradient_is_that_of_reverse_kl_minus_two_jsd(mean, s
 
 def test_the_losses_in_logits_have_the_gradients_of_equation_6():
     a = torch.linspace(-4, 4, 9, requires_grad=True)
-    (saturating,) = torch.autograd.grad(L.surrender("G", lambda x: x, None, a) * 9, a)
+    (saturating,) = torch.autograd.grad(L.saturating("G", lambda x: x, None, a) * 9, a)
     (other,) = torch.autograd.grad(exercises.player_loss("G", lambda x: x, None, a) * 9, a)
     torch.testing.assert_close(saturating, -a.sigmoid().detach())
     torch.testing.assert_close(other, -(1 - a.sigmoid()).detach())
@@ -95,33 +99,34 @@ def moved(before, net):
 
 
 def test_one_step_trains_every_weight_of_both_players_and_their_average():
-    G, D, average, step, _ = L.new_game()
-    G.train(), D.train()
-    before = weights(G), weights(D), weights(average)
-    losses = step(batch())
+    game = L.new_game()
+    game["G"].train(), game["D"].train()
+    nets = game["G"], game["D"], game["average"].module
+    before = [weights(net) for net in nets]
+    losses = L.take_turns(batch(), game)
     assert set(losses) == {"loss of D", "loss of G"} and all(torch.isfinite(loss) for loss in losses.values())
-    assert all(moved(before[0], G)) and all(moved(before[1], D)) and all(moved(before[2], average))
-    assert all(w.requires_grad for w in D.parameters())
+    assert all(all(moved(old, net)) for old, net in zip(before, nets))
+    assert all(w.requires_grad for w in game["D"].parameters())
 
 
 def test_each_player_is_moved_by_its_own_optimiser_only():
-    for frozen, moving in (("lr_g", "lr_d"), ("lr_d", "lr_g")):
-        G, D, _, step, _ = L.new_game(**{frozen: 0.0, moving: 1e-3})
-        before = {"lr_g": weights(G), "lr_d": weights(D)}
-        step(batch())
-        nets = {"lr_g": G, "lr_d": D}
-        assert not any(moved(before[frozen], nets[frozen])) and all(moved(before[moving], nets[moving]))
+    for frozen, moving in (("g", "d"), ("d", "g")):
+        game = L.new_game(**{f"lr_{frozen}": 0.0, f"lr_{moving}": 1e-3})
+        before = {name: weights(game[name.upper()]) for name in "gd"}
+        L.take_turns(batch(), game)
+        assert not any(moved(before[frozen], game[frozen.upper()]))
+        assert all(moved(before[moving], game[moving.upper()]))
 
 
 def test_g_gets_the_gradient_of_its_own_loss_after_ds_step_and_nothing_of_ds_loss():
-    G, D, _, step, _ = L.new_game(lr_g=0.0, gamma=0.0)
+    game = L.new_game(lr_g=0.0)
     x = batch()
     torch.manual_seed(5)
-    step(x)  # D has moved, G's gradient is kept
-    got = [w.grad.clone() for w in G.parameters()]
+    L.take_turns(x, game, gamma=0.0)  # D has moved, G's gradient is kept
+    got = [w.grad.clone() for w in game["G"].parameters()]
     torch.manual_seed(5)
-    loss = exercises.player_loss("G", D, x, G(torch.randn(len(x), L.LATENT)))
-    for mine, right in zip(got, torch.autograd.grad(loss, G.parameters())):
+    loss = exercises.player_loss("G", game["D"], x, game["G"](torch.randn(len(x), L.LATENT)))
+    for mine, right in zip(got, torch.autograd.grad(loss, game["G"].parameters())):
         torch.testing.assert_close(mine, right, atol=1e-6, rtol=1e-3)
 
 
@@ -136,10 +141,10 @@ class Watch(TorchDispatchMode):
 
 
 def test_a_step_never_reads_a_number_from_the_device():
-    G, D, _, step, _ = L.new_game()
-    step(batch())
+    game = L.new_game()
+    L.take_turns(batch(), game)
     with Watch() as watch:
-        losses = step(batch(seed=1))
+        losses = L.take_turns(batch(seed=1), game)
         assert watch.reads == 0
         losses["loss of D"].item()
     assert watch.reads == 1
@@ -147,8 +152,9 @@ def test_a_step_never_reads_a_number_from_the_device():
 
 @pytest.mark.parametrize("key", sorted(L.VARIANTS))
 def test_every_variant_can_be_played(key):
-    *_, step, _ = L.new_game(**L.VARIANTS[key][1])
-    assert all(torch.isfinite(loss) for loss in step(batch()).values())
+    _, choices, rules = L.VARIANTS[key]
+    losses = L.take_turns(batch(), L.new_game(**choices), **rules)
+    assert all(torch.isfinite(loss) for loss in losses.values())
 
 
 # --- the networks
@@ -165,7 +171,7 @@ def test_shapes_range_and_size():
 
 def test_d_judges_an_image_by_itself_but_for_the_spread_of_its_batch():
     torch.manual_seed(0)
-    plain, spread = L.Discriminator(spread=False).eval(), L.Discriminator().eval()
+    plain, spread = L.Discriminator(batch_std=False).eval(), L.Discriminator().eval()
     x = batch(6)
     torch.testing.assert_close(plain(x)[:1], plain(x[[0, 3]])[:1], atol=1e-5, rtol=1e-4)
     alike, mixed = x[:1].expand(6, -1, -1, -1), torch.cat([x[:1], x[1:]])
@@ -182,6 +188,34 @@ def test_the_repair_separates_the_two_configurations():
     assert hasty <= 3 < 7 <= repaired and share > 0.5
 
 
+def test_the_saturating_loss_works_with_adam_and_fails_with_sgd():
+    found = {}
+    for name in ("Adam", "SGD"):
+        game = L.two_players(0) | {"goal": L.saturating}
+        if name == "SGD":
+            game["opt_g"] = torch.optim.SGD(game["G"].parameters(), 0.02)
+        L.play_on(game, 200, "D")
+        L.play_on(game, 500)
+        found[name] = L.covered(game)[0]
+    assert found["Adam"] >= 6 and found["SGD"] == 0
+
+
+def test_a_perfect_critic_turns_samples_of_the_model_into_samples_of_the_data():
+    generator = torch.Generator().manual_seed(0)
+    x = 0.3 + 1.4 * torch.randn(200_000, generator=generator, dtype=torch.float64)
+    ratio = L.log_bumps(x) - L.log_bell(x, 0.3, 1.4)
+    kept = x[exercises.keep_by_critic(ratio, torch.rand(len(x), generator=generator, dtype=torch.float64))]
+    assert len(kept) > 10_000
+    assert abs(kept.mean() - (0.6 * -1.5 + 0.4 * 1.5)) < 0.05
+    assert abs((kept < 0).double().mean() - 0.6) < 0.02
+
+
+def test_rank_correlation_is_spearmans():
+    a, b = torch.randn(2, 30, generator=torch.Generator().manual_seed(0))
+    assert abs(L.rank_correlation(a, b) - stats.spearmanr(a, b).statistic) < 1e-9
+    assert abs(L.rank_correlation(a, a.exp()) - 1) < 1e-9 > abs(L.rank_correlation(a, -a) + 1)
+
+
 def test_play_trains_only_the_players_that_are_named_and_repair_works_in_mid_run():
     game = L.two_players(0)
     for players in ("D", "G"):
@@ -193,31 +227,38 @@ def test_play_trains_only_the_players_that_are_named_and_repair_works_in_mid_run
     assert mended["opt_d"].param_groups[0]["lr"] == mended["opt_g"].param_groups[0]["lr"] == 2e-3
 
 
+def size(**options):
+    """The largest |λ| of one round at the origin."""
+    origin = torch.zeros(4, dtype=torch.float64)
+    return torch.linalg.eigvals(jacobian(lambda s: L.dirac_round(s, **options), origin)).abs().max().item()
+
+
 @pytest.mark.parametrize("eta, gamma", [(0.1, 0.0), (0.3, 0.0), (0.1, 0.3), (0.2, 0.5)])
 def test_eigenvalues_of_the_one_parameter_game(eta, gamma):
-    def size(**options):
-        update = jacobian(
-            lambda s: L.dirac_round(s, eta, gamma, **options), torch.zeros(2, dtype=torch.float64)
-        )
-        return torch.linalg.eigvals(update).abs()
+    together, in_turn = size(eta=eta, gamma=gamma, alternating=False), size(eta=eta, gamma=gamma)
+    assert abs(together - math.sqrt(1 - eta * gamma + eta**2 / 4)) < 1e-9
+    assert abs(in_turn - math.sqrt(1 - eta * gamma)) < 1e-9
 
-    together, in_turn = size(alternating=False), size()
-    torch.testing.assert_close(together, torch.full_like(together, math.sqrt(1 - eta * gamma + eta**2 / 4)))
-    torch.testing.assert_close(in_turn, torch.full_like(in_turn, math.sqrt(1 - eta * gamma)))
+
+@pytest.mark.parametrize("momentum", [-0.5, -0.2, 0.0, 0.3, 0.6])
+def test_momentum_pushes_outward_by_the_second_order_formula(momentum):
+    eta = 0.01
+    s = eta / (2 * (1 - momentum))
+    growth = momentum / (1 - momentum) * s**2  # equation (10)
+    assert abs(size(eta=eta, momentum=momentum) - 1 - growth) < 0.05 * abs(growth) + 1e-9
+
+
+def test_too_much_of_the_penalty_throws_the_players_out():
+    assert size(gamma=exercises.too_much()) > 1 > size(gamma=0.2)
 
 
 def test_orbits_of_the_one_parameter_game():
-    def radii(n=2_000, **options):
-        state, out = torch.tensor([0.8, 0.8], dtype=torch.float64), []
-        for _ in range(n):
-            state = L.dirac_round(state, **options)
-            out.append(state.norm().item())
-        return out
-
-    closed = radii()
+    closed = L.orbit(2_000).norm(dim=1)
     early, late = closed[:200], closed[-200:]
-    assert abs(max(early) - max(late)) < 0.02 and abs(min(early) - min(late)) < 0.02
-    assert radii(alternating=False)[-1] > 2.5 and radii(gamma=0.2)[-1] < 1e-6
+    assert abs(early.max() - late.max()) < 0.02 and abs(early.min() - late.min()) < 0.02
+    assert L.orbit(2_000, alternating=False)[-1].norm() > 2.5
+    assert L.orbit(2_000, gamma=0.2)[-1].norm() < 1e-6
+    assert L.orbit(2_000, momentum=-0.5)[-1].norm() < 0.2 < 2.5 < L.orbit(100, momentum=0.9).norm(dim=1).max()
 
 
 # --- the shipped runs
@@ -239,10 +280,13 @@ def test_the_shipped_generator_makes_the_shipped_samples(shipped):
 
 def test_the_shipped_generator_has_the_quality_on_its_card(shipped):
     entry = shipped.run.card["figures"]["Fréchet distance, first 1,000"]
-    assert abs(cu.metrics.quality(shipped.images).distance - entry["value"]) < entry["tolerance"]
+    assert abs(L.one_set(shipped.images) - entry["value"]) < entry["tolerance"]
     figures = {key: entry["value"] for key, entry in shipped.run.card["figures"].items()}
-    ratio = figures["Fréchet distance"] / cu.metrics.floor(5_000)[0]
-    assert figures["n"] == 5_000 and abs(figures["ratio"] / ratio - 1) < 0.01
+    assert figures["n"] == 5_000 and not any("ratio" in key for key in figures)
+    five_sets = figures["Fréchet distance, test, n = 5,000"]
+    spread = figures["spread of the distance, test, n = 5,000"]
+    assert abs(figures["Fréchet distance after 25770"] - five_sets) < 4 * spread  # another set of the same
+    assert five_sets < figures["Fréchet distance, validation, n = 5,000"]
     assert figures["rarest class, share"] >= 0.05
     assert L.class_shares(shipped.images).min() > 0.03
 
@@ -251,16 +295,16 @@ def test_the_shipped_replay_ends_with_the_shipped_samples_and_the_card_has_its_c
     frames, steps = shipped.run.replay
     assert abs(frames[-1].astype(int) - shipped.run.samples[:36].astype(int)).mean() < 1
     for step in steps[1:]:
-        for key in ("ratio", "loss of D", "loss of G"):
+        for key in ("Fréchet distance", "loss of D", "loss of G"):
             assert f"{key} after {step}" in shipped.run.card["figures"]
 
 
 def test_the_shipped_failures_fail_and_the_smaller_changes_do_not():
-    ratio = {key: runs.load(f"05_{key}").figure("ratio") for key in L.VARIANTS}
-    assert all(ratio[key] > 20 * ratio["ours"] for key in ("strong", "fast"))
-    assert ratio["dcgan_bare"] > 3 * ratio["dcgan"] > 3 * ratio["ours"]
+    distance = {key: runs.load(f"05_{key}").figure("Fréchet distance") for key in L.VARIANTS}
+    assert all(distance[key] > 20 * distance["ours"] for key in ("strong", "fast"))
+    assert distance["dcgan_bare"] > 3 * distance["dcgan"] > 3 * distance["ours"]
     assert all(
-        ratio[key] < 2 * ratio["ours"] for key in ("no_r1", "no_spread", "no_norm", "momentum", "bare")
+        distance[key] < 2 * distance["ours"] for key in ("no_r1", "no_spread", "no_norm", "momentum", "bare")
     )
 
 

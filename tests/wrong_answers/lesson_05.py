@@ -111,6 +111,54 @@ def r1_without_create_graph(D, real):
     return 0.5 * _slope(D, real, create_graph=False).square().flatten(1).sum(1).mean()
 
 
+def keep_by_probability(logits, u):
+    return u < torch.sigmoid(logits)
+
+
+def keep_turned_round(logits, u):
+    return u > (logits - logits.max()).exp()
+
+
+def keep_without_the_largest(logits, u):
+    return u < logits.exp()
+
+
+def keep_overflowing(logits, u):
+    return u < logits.exp() / logits.exp().max()
+
+
+def keep_by_rank(logits, u):
+    return logits >= logits.max()
+
+
+def bets_three():
+    return 1, 2, 3
+
+
+def bets_in_words():
+    return "one", "none", "none", "all"
+
+
+def bets_beyond_eight():
+    return 4, 4, 4, 9
+
+
+def gamma_gentle():
+    return 0.2
+
+
+def gamma_negative():
+    return -5.0
+
+
+def gamma_that_jumps_nearer():
+    return 7.0
+
+
+def gamma_in_words():
+    return "12"
+
+
 WRONG = {
     "05.losses": [
         (losses_by_sigmoid_then_log, "underflows before the logarithm"),
@@ -140,5 +188,23 @@ WRONG = {
         (r1_summed_over_the_batch, "take the mean over the batch"),
         (r1_of_the_mean_logit, "differentiate the SUM of the logits"),
         (r1_without_create_graph, "create_graph=True"),
+    ],
+    "05.keep": [
+        (keep_by_probability, "σ(a), which is D"),
+        (keep_turned_round, "keep where u lies BELOW"),
+        (keep_without_the_largest, "Divide by the largest"),
+        (keep_overflowing, "the exponential overflows"),
+        (keep_by_rank, "kept e times less often"),
+    ],
+    "05.bets": [
+        (bets_three, "return four numbers"),
+        (bets_in_words, "each bet is a number"),
+        (bets_beyond_eight, "between 0 and 8"),
+    ],
+    "05.too_much": [
+        (gamma_gentle, "does not jump over 0 and away"),
+        (gamma_negative, "γ must be positive"),
+        (gamma_that_jumps_nearer, "lands nearer to it each time"),
+        (gamma_in_words, "one number, the weight γ"),
     ],
 }

@@ -5,28 +5,6 @@ import math
 import torch
 
 
-def cosine_without_zero(T, s=0.008):
-    done = torch.arange(1, T + 1, dtype=torch.float64) / T
-    return torch.cos(math.pi / 2 * (done + s) / (1 + s)) ** 2 / math.cos(math.pi / 2 * s / (1 + s)) ** 2
-
-
-def cosine_not_divided(T, s=0.008):
-    done = torch.arange(T + 1, dtype=torch.float64) / T
-    return torch.cos(math.pi / 2 * (done + s) / (1 + s)) ** 2
-
-
-def cosine_not_squared(T, s=0.008):
-    done = torch.arange(T + 1, dtype=torch.float64) / T
-    f = torch.cos(math.pi / 2 * (done + s) / (1 + s))
-    return f / f[0]
-
-
-def cosine_in_float32(T, s=0.008):
-    done = torch.arange(T + 1) / T
-    f = torch.cos(math.pi / 2 * (done + s) / (1 + s)) ** 2
-    return f / f[0]
-
-
 def q_sample_off_by_one(x0, t, eps, alpha_bar):
     a = alpha_bar[1:].to(x0)[(t - 1).clamp(min=0)].view(-1, *[1] * (x0.dim() - 1))
     return a.sqrt() * x0 + (1 - a).sqrt() * eps
@@ -70,33 +48,94 @@ def posterior_mean_only(x0, xt, a_t, a_s):
     return (a_t / a_s).sqrt() * (1 - a_s) / (1 - a_t) * xt
 
 
-def x0_not_divided(xt, eps, a_t):
-    return xt - (1 - a_t).sqrt() * eps
+def posterior_by_precisions(x0, xt, a_t, a_s):
+    a = a_t / a_s
+    b = 1 - a
+    variance = (1 - a_s) / (1 - a_t) * b
+    return variance * (a.sqrt() / b * xt + a_s.sqrt() / (1 - a_s) * x0), variance
 
 
-def x0_divided_by_alpha(xt, eps, a_t):
-    return (xt - (1 - a_t).sqrt() * eps) / a_t
+def loss_with_zero(model, x0, alpha_bar, noise):
+    t = torch.randint(0, len(alpha_bar), (len(x0),))
+    eps = torch.randn_like(x0)
+    return (model(noise(x0, t, eps, alpha_bar), t) - eps).square().mean()
 
 
-def x0_noise_without_root(xt, eps, a_t):
-    return (xt - (1 - a_t) * eps) / a_t.sqrt()
+def loss_without_last(model, x0, alpha_bar, noise):
+    t = torch.randint(1, len(alpha_bar) - 1, (len(x0),))
+    eps = torch.randn_like(x0)
+    return (model(noise(x0, t, eps, alpha_bar), t) - eps).square().mean()
 
 
-def ddim_guess_only(xt, eps, a_t, a_s):
-    return (xt - (1 - a_t).sqrt() * eps) / a_t.sqrt()
+def loss_one_time(model, x0, alpha_bar, noise):
+    t = torch.randint(1, len(alpha_bar), (1,))
+    eps = torch.randn_like(x0)
+    return (model(noise(x0, t, eps, alpha_bar), t) - eps).square().mean()
 
 
-def ddim_old_noise_level(xt, eps, a_t, a_s):
-    return a_s.sqrt() * (xt - (1 - a_t).sqrt() * eps) / a_t.sqrt() + (1 - a_t).sqrt() * eps
+def loss_summed(model, x0, alpha_bar, noise):
+    t = torch.randint(1, len(alpha_bar), (len(x0),))
+    eps = torch.randn_like(x0)
+    return (model(noise(x0, t, eps, alpha_bar), t) - eps).square().sum()
 
 
-def ddim_fresh_noise(xt, eps, a_t, a_s):
-    x0 = (xt - (1 - a_t).sqrt() * eps) / a_t.sqrt()
-    return a_s.sqrt() * x0 + (1 - a_s).sqrt() * torch.randn_like(eps)
+def loss_of_the_data(model, x0, alpha_bar, noise):
+    t = torch.randint(1, len(alpha_bar), (len(x0),))
+    eps = torch.randn_like(x0)
+    return (model(noise(x0, t, eps, alpha_bar), t) - x0).square().mean()
 
 
-def ddim_never_shrinks(xt, eps, a_t, a_s):
-    return (xt - (1 - a_t).sqrt() * eps) / a_t.sqrt() + (1 - a_s).sqrt() * eps
+def _walk(predict, x, times, alpha_bar, step, clip=math.inf, generator=None, size=torch.sqrt, clamp=True):
+    for t, s in zip(times, times[1:]):
+        a = alpha_bar[t]
+        x0 = (x - (1 - a).sqrt() * predict(x, t)) / a.sqrt()
+        x0 = x0.clamp(-clip, clip) if clamp else x0
+        mean, variance = step(x0, x, a, alpha_bar[s])
+        x = mean + size(variance) * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    return x
+
+
+def ancestral_variance_for_deviation(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    return _walk(predict, x, times, alpha_bar, step, clip, generator, size=lambda v: v)
+
+
+def ancestral_without_noise(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    return _walk(predict, x, times, alpha_bar, step, clip, generator, size=lambda v: 0 * v)
+
+
+def ancestral_without_clip(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    return _walk(predict, x, times, alpha_bar, step, clip, generator, clamp=False)
+
+
+def ancestral_own_noise(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    return _walk(predict, x, times, alpha_bar, step, clip)
+
+
+def ancestral_noise_for_guess(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    for t, s in zip(times, times[1:]):
+        mean, variance = step(predict(x, t).clamp(-clip, clip), x, alpha_bar[t], alpha_bar[s])
+        x = mean + variance.sqrt() * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    return x
+
+
+def narrow_not_broken(predict, x, times, alpha_bar, step):
+    return _walk(predict, x, times, alpha_bar, step)
+
+
+def narrow_to_nothing(predict, x, times, alpha_bar, step):
+    return 0 * x
+
+
+def narrow_but_wide(predict, x, times, alpha_bar, step):
+    return _walk(predict, x, times, alpha_bar, step, size=lambda v: 2 * v.sqrt())
+
+
+def percentage_as_text():
+    return "60 %"
+
+
+def percentage_too_large():
+    return 600
 
 
 def guidance_other_convention(eps_free, eps_label, w):
@@ -116,12 +155,6 @@ def guidance_sum(eps_free, eps_label, w):
 
 
 WRONG = {
-    "06.cosine": [
-        (cosine_without_zero, "T + 1 entries"),
-        (cosine_not_divided, "divide by f(0)"),
-        (cosine_not_squared, "squared"),
-        (cosine_in_float32, "float64"),
-    ],
     "06.q_sample": [
         (q_sample_off_by_one, "off by one"),
         (q_sample_variance_for_deviation, "root of 1 − ᾱ"),
@@ -133,17 +166,30 @@ WRONG = {
         (posterior_deviation, "not the standard deviation"),
         (posterior_exchanged, "exchanged"),
         (posterior_mean_only, "two things"),
+        (posterior_by_precisions, "you divide by 1 − ᾱ_s"),
     ],
-    "06.x0_from_eps": [
-        (x0_not_divided, "divide by √ᾱ"),
-        (x0_divided_by_alpha, "not by ᾱ"),
-        (x0_noise_without_root, "not with 1 − ᾱ"),
+    "06.simple_loss": [
+        (loss_with_zero, "time 0 came up"),
+        (loss_without_last, "T never came up"),
+        (loss_one_time, "time of its own"),
+        (loss_summed, "not a sum"),
+        (loss_of_the_data, "compare the answer with the noise"),
     ],
-    "06.ddim": [
-        (ddim_guess_only, "noise it back"),
-        (ddim_old_noise_level, "not of 1 − ᾱ_t"),
-        (ddim_fresh_noise, "no new noise"),
-        (ddim_never_shrinks, "must land on"),
+    "06.ancestral": [
+        (ancestral_variance_for_deviation, "the standard deviation is the root of the variance"),
+        (ancestral_without_noise, "too little noise"),
+        (ancestral_without_clip, "clamp the guess"),
+        (ancestral_own_noise, "same generator"),
+        (ancestral_noise_for_guess, "guess x_0 from"),
+    ],
+    "06.too_narrow": [
+        (narrow_not_broken, "nothing is broken"),
+        (narrow_to_nothing, "still be led to its x_0"),
+        (narrow_but_wide, "has grown"),
+    ],
+    "06.percentage": [
+        (percentage_as_text, "return a number"),
+        (percentage_too_large, "between 0 and 100"),
     ],
     "06.guidance": [
         (guidance_other_convention, "other convention"),

@@ -10,7 +10,15 @@ from tools.builder.rules import LABEL
 WORDS_A_MINUTE = 110
 FORMULA_S, LINE_S = 10, 4  # seconds for a display formula, for a visible line of code
 FIGURE_MIN, EXERCISE_MIN = 1, 5
-LIMITS = {"core words": 3_000, "words": 4_500, "core lines": 260, "lines": 400, "core minutes": 75}
+LIMITS = {
+    "core words": 3_000,
+    "words": 4_500,
+    "core lines": 260,
+    "lines": 400,
+    "predictions": 8,
+    "core minutes": 75,
+}
+PREDICTION = "**Predict"
 
 
 @dataclass
@@ -22,6 +30,7 @@ class Load:
     lines: int = 0
     figures: int = 0
     exercises: int = 0
+    predictions: int = 0
     waiting: float | None = None
 
     @property
@@ -76,6 +85,7 @@ def _add(found: Load, cell: Cell, lesson: Lesson) -> None:
     if cell.kind == "markdown":
         found.words += prose.words(cell.source)
         found.formulas += prose.formulas(cell.source)
+        found.predictions += cell.source.count(PREDICTION)
     elif cell.visible:
         stubs = [exercise.stub for exercise in lesson.exercises if exercise.cell is cell]
         source = stubs[0] if stubs else cell.source
@@ -100,6 +110,7 @@ def warnings(lesson: Lesson, seconds: list[float] | None = None) -> list[str]:
         "words": whole.words,
         "core lines": core.lines,
         "lines": whole.lines,
+        "predictions": whole.predictions,
         "core minutes": round(core.minutes),
     }
     names = {"lines": "visible lines of code", "core lines": "visible lines of code in core sections"}

@@ -23,7 +23,7 @@ def reparameterise(mean, log_var, eps):
 
 
 def rate_and_distortion(log_lik, kl):
-    """The two terms of equation (7), R and D in nats: two scalars.
+    """The two terms of equation (7) in nats, R first, then D: two scalars.
 
     log_lik (B, …) = log p(x_i | z), kl (B, k).
     """

@@ -25,6 +25,11 @@ def modes_covered(samples, centres, sigma):
     return int((near.sum(0) >= 20).sum())
 
 
+def keep_by_critic(logits, u):
+    """Which samples to keep, bool (N,): probability e^a / max e^a; u (N,) uniform in [0, 1)."""
+    return u < (logits - logits.max()).exp()
+
+
 def r1_penalty(D, real):
     """Equation (8): half the mean squared slope of D's logits at `real` (B, …)."""
     real = real.detach().requires_grad_(True)
@@ -32,9 +37,22 @@ def r1_penalty(D, real):
     return 0.5 * slope.square().flatten(1).sum(1).mean()
 
 
+def my_bets():
+    """Four numbers from 0 to 8: pace only, no momentum only, R1 only, pace and no momentum."""
+    return 4, 4, 4, 6
+
+
+def too_much():
+    """A positive γ with which R1 makes an eigenvalue of the alternating round less than −1."""
+    return 12.0
+
+
 REFERENCES = {
     "05.losses": player_loss,
     "05.critic": best_critic,
     "05.modes": modes_covered,
+    "05.keep": keep_by_critic,
     "05.r1": r1_penalty,
+    "05.bets": my_bets,
+    "05.too_much": too_much,
 }

@@ -8,16 +8,6 @@ import math
 import torch
 
 
-def cosine_alpha_bar(T, s=0.008):
-    """ᾱ_0, ᾱ_1, …, ᾱ_T of the cosine schedule: float64 (T + 1,).
-
-    ᾱ_t = f(t) / f(0) with f(t) = cos²(π/2 · (t/T + s) / (1 + s)).
-    """
-    done = torch.arange(T + 1, dtype=torch.float64) / T
-    f = torch.cos(math.pi / 2 * (done + s) / (1 + s)) ** 2
-    return f / f[0]
-
-
 def q_sample(x0, t, eps, alpha_bar):
     """Equation (2): x0, eps (B, …), t int64 (B,) in 0 … T, alpha_bar (T + 1,) → x_t (B, …)."""
     a = alpha_bar.to(x0)[t].view(-1, *[1] * (x0.dim() - 1))  # (B, 1, …)
@@ -35,21 +25,43 @@ def posterior(x0, xt, a_t, a_s):
     return mean, (1 - a_s) / (1 - a_t) * b
 
 
-def x0_from_eps(xt, eps, a_t):
-    """The x_0 that x_t came from by (2) if the noise was eps: xt, eps (B, …) → (B, …).
+def ancestral(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    """Algorithm 2: from x (n, …) at times[0] down to times[-1]; returns x (n, …).
 
-    a_t = ᾱ_t is a tensor ().
+    predict(x, t) → ε̂. step(x0, xt, a_t, a_s) → mean and variance of equation (3).
+    Clamp the guess at x_0 to ±clip. Draw noise as torch.randn(x.shape, generator=generator).
     """
-    return (xt - (1 - a_t).sqrt() * eps) / a_t.sqrt()
+    for t, s in zip(times, times[1:]):
+        a_t = alpha_bar[t]
+        x0 = (x - (1 - a_t).sqrt() * predict(x, t)) / a_t.sqrt()  # (2), solved for x_0
+        mean, variance = step(x0.clamp(-clip, clip), x, a_t, alpha_bar[s])
+        eps = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x)
+        x = mean + variance.sqrt() * eps  # the variance is 0 at s = 0
+    return x
 
 
-def ddim_step(xt, eps, a_t, a_s):
-    """Equation (10): from x_t to x_s without new noise: xt, eps (B, …) → (B, …).
+def simple_loss(model, x0, alpha_bar, noise):
+    """Algorithm 1: mean squared error of the predicted noise: x0 (B, …) → ().
 
-    a_t = ᾱ_t and a_s = ᾱ_s are tensors ().
+    model(x_t, t) → ε̂. alpha_bar (T + 1,). noise(x0, t, eps, alpha_bar) → x_t is equation (2).
     """
-    x0 = (xt - (1 - a_t).sqrt() * eps) / a_t.sqrt()
-    return a_s.sqrt() * x0 + (1 - a_s).sqrt() * eps
+    t = torch.randint(1, len(alpha_bar), (len(x0),), device=x0.device)  # 1 … T
+    eps = torch.randn_like(x0)
+    return (model(noise(x0, t, eps, alpha_bar), t) - eps).square().mean()
+
+
+def too_narrow(predict, x, times, alpha_bar, step):
+    """Algorithm 2, broken: interface as `ancestral`, without clip and generator."""
+    for t, s in zip(times, times[1:]):
+        a_t = alpha_bar[t]
+        x0 = (x - (1 - a_t).sqrt() * predict(x, t)) / a_t.sqrt()
+        x, _ = step(x0, x, a_t, alpha_bar[s])  # the mean of (3), and no noise
+    return x
+
+
+def my_percentage():
+    """Your prediction: a number between 0 and 100."""
+    return 60.0
 
 
 def combine(eps_free, eps_label, w):
@@ -58,10 +70,11 @@ def combine(eps_free, eps_label, w):
 
 
 REFERENCES = {
-    "06.cosine": cosine_alpha_bar,
     "06.q_sample": q_sample,
     "06.posterior": posterior,
-    "06.x0_from_eps": x0_from_eps,
-    "06.ddim": ddim_step,
+    "06.ancestral": ancestral,
+    "06.simple_loss": simple_loss,
+    "06.too_narrow": too_narrow,
+    "06.percentage": my_percentage,
     "06.guidance": combine,
 }

@@ -40,7 +40,7 @@ def paired_difference(a, b):
 
 def luck_of_the_best():
     """Your guess, in per cent: how far the best of 25 equal models lies below their average."""
-    return 10.0
+    return 100 * 2 * 0.33 / 1.55  # two spreads of a set, in % of its mean
 
 
 def densest(real, candidates, k, n):

@@ -83,7 +83,7 @@ def frechet_gaussians(mean_a, cov_a, mean_b, cov_b):
 
 def expected_fall():
     """How many times smaller the distance of real digits is at n = 1,000 than at n = 100."""
-    return (1 / 100 + 1 / 5_000) / (1 / 1_000 + 1 / 5_000)  # the ratio of the brackets of (A11)
+    return (1 / 100 + 1 / 5_000) / (1 / 1_000 + 1 / 5_000)  # of the first factors of (A11)
 
 
 def fool_the_ruler(x):
