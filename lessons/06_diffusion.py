@@ -840,7 +840,7 @@ mnist = cu.mnist()
 torch.manual_seed(0)
 unet = UNet()  # its last layer starts at zero: it first predicts v = 0
 cu.facts("weights of the U-Net", cu.nets.count_parameters(unet))
-few = spaced(50)
+few = spaced(cu.budget(50))
 recipe = {"schedule": warm_cosine, "ema": 0.9995, "clip": 1.0}
 batches = cu.Batches(mnist.train, 64)
 history = cu.fit(unet, diffusion_loss, batches, steps=120, full=14_000, lr=2e-3, **recipe)
@@ -927,11 +927,14 @@ def more_noise(predict, x, times, clip=math.inf, generator=None, eta=1.5):
     return x
 
 
+SET = cu.budget(1_000, 40)
+
+
 @functools.cache
 def shipped_draws():
     """The 5,000 draws that ship, of the averaged weights: five independent sets of 1,000."""
     predict = predictor(second_history.ema)
-    return torch.cat([generate(predict, 1_000, few, more_noise, 100 + k) for k in range(5)])
+    return torch.cat([generate(predict, SET, few, more_noise, 100 + k) for k in range(5)])
 
 
 def size(net):
@@ -942,7 +945,7 @@ def size(net):
 def diffusion_figures():
     """Quality of the draws, and the curve along the second round."""
     figures = {}
-    for n, reference in ((1_000, "validation"), (1_000, "test"), (5_000, "test")):
+    for n, reference in ((SET, "validation"), (SET, "test"), (5 * SET, "test")):
         score = cu.metrics.score(shipped_draws(), n, reference)
         name = f"Fréchet distance to {reference} digits, n = {n}"
         figures[name] = (score.distance, 0.1 * score.distance)
