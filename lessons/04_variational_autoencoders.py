@@ -1434,7 +1434,7 @@ cu.show(ax.figure, caption)
 # <details><summary>Step 2</summary>
 #
 # With τ fixed, $\mathbb E\lVert x-g_\theta(z)\rVert^2+R=2\tau^2\bigl(D+\frac1{2\tau^2}R\bigr)$ up to a constant: a hidden $\beta=\frac1{2\tau^2}$.
-# It is 1 only for $\tau^2=\frac12$, for pixels that live in $[0,1]$; a smaller noise makes the code dearer.
+# It is 1 only for $\tau^2=\frac12$, for pixels that live in $[0,1]$; with a smaller noise the code costs more.
 #
 # </details>
 # <details><summary>Step 3</summary>
