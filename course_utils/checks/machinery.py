@@ -221,3 +221,78 @@ def expect_close(out: Any, target: Any, hint: str, *, atol: float = 1e-5, rtol: 
         raise Wrong(f"the shape should be {tuple(goal.shape)}, not {tuple(value.shape)}. {hint}")
     if not torch.allclose(value, goal, atol=atol, rtol=rtol, equal_nan=False):
         raise Wrong(hint)
+
+
+def expect_like(out: Any, given: torch.Tensor, hint: str | None = None) -> None:
+    """Raise Wrong unless `out` is a tensor with the dtype and on the device of `given` (any shape).
+
+    `hint` adds the cause, e.g. "a float64 table promotes the images: convert what you look up".
+    """
+    if not isinstance(out, torch.Tensor):
+        raise Wrong(f"return a torch tensor; this is a {type(out).__name__}. {hint or ''}".strip())
+    cause = hint or "make constants like the argument: torch.zeros_like(x), dtype=x.dtype, device=x.device."
+    if out.dtype != given.dtype:
+        now, then = (str(t.dtype).removeprefix("torch.") for t in (out, given))
+        raise Wrong(f"{then} goes in and {now} comes out; the next cells need the same dtype: {cause}")
+    if out.device != given.device:
+        raise Wrong(f"the result is on {out.device}, the argument on {given.device}: {cause}")
+
+
+def expect_gradient(value: Any, *inputs: torch.Tensor, hint: str = "") -> None:
+    """Raise Wrong unless the sum of `value` has a gradient in each input, finite and not zero everywhere.
+
+    `value` is a tensor or a tuple, list or dict of them; each input must have `requires_grad`. Leaves no
+    `.grad` behind, and the graph stays for another look.
+    """
+    parts = list(value.values()) if isinstance(value, dict) else value
+    parts = parts if isinstance(parts, tuple | list) else [parts]
+    alive = [part.sum() for part in parts if isinstance(part, torch.Tensor) and part.requires_grad]
+    if not alive:
+        cause = hint or "no detach, no torch.no_grad, no .item(), no NumPy on the way."
+        raise Wrong(f"no gradient passes through your function: {cause}")
+    grads = torch.autograd.grad(sum(alive), inputs, allow_unused=True, retain_graph=True)
+    for number, grad in enumerate(grads, 1):
+        which = f" in its {_ordinal(number)} input" if len(inputs) > 1 else ""
+        if grad is None or not bool(grad.abs().sum() != 0):
+            raise Wrong(f"your function has no gradient{which}: {hint or 'is something detached?'}")
+        if not bool(grad.isfinite().all()):
+            raise Wrong(f"the gradient{which} is not finite: {hint or 'is something divided by zero?'}")
+
+
+def _ordinal(number: int) -> str:
+    return ("first", "second", "third", "fourth", "fifth", "sixth")[number - 1]
+
+
+def other_device() -> torch.device:
+    """Return a device other than the CPU that every machine has: torch's `meta`, shapes without numbers."""
+    return torch.device("meta")
+
+
+def expect_any_device(fn: Callable, *args: Any, hint: str | None = None, **kwargs: Any) -> None:
+    """Raise Wrong if `fn` mixes devices when its tensor arguments lie on another one than the CPU.
+
+    Caught are operands made on the CPU and a result that is there. Numbers do not exist on the other device:
+    an answer that must read one (a mask, `.item()`, NumPy) is let through, silently.
+    """
+    there = other_device()
+
+    def moved(value):
+        if isinstance(value, torch.Tensor):
+            return value.detach().to(there)
+        return type(value)(moved(part) for part in value) if isinstance(value, tuple | list) else value
+
+    cause = hint or "make new tensors where the argument is: device=x.device, or torch.zeros_like(x)."
+    try:
+        out = fn(*[moved(value) for value in args], **{key: moved(value) for key, value in kwargs.items()})
+    except Wrong:
+        raise
+    except Exception as error:
+        if isinstance(error, RuntimeError) and "expected device" in str(error):
+            raise Wrong(f"your function mixes devices and fails on a GPU: {cause}") from error
+        return
+    parts = list(out.values()) if isinstance(out, dict) else out
+    for part in parts if isinstance(parts, tuple | list) else [parts]:
+        if isinstance(part, torch.Tensor) and part.device.type != there.type:
+            raise Wrong(
+                f"your function leaves its result on the CPU when its arguments are on a GPU: {cause}"
+            )
