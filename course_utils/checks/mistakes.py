@@ -1,0 +1,29 @@
+"""What several lessons' checks share: usual mistakes recognised by their values, and bets."""
+
+import math
+import numbers
+from typing import Any
+
+import torch
+
+from course_utils.checks.machinery import Wrong, expect
+
+
+def expect_none_of(out: Any, mistakes: dict[str, Any], *, atol: float = 1e-5, rtol: float = 1e-4) -> None:
+    """Raise Wrong with a hint if `out` is, everywhere, what a usual mistake gives.
+
+    `out` is a tensor or a number, `mistakes` maps each hint to the value that it belongs to; values of
+    another shape than that of `out` are passed over.
+    """
+    value = torch.as_tensor(out).detach().to("cpu", torch.float64)
+    for hint, mistake in mistakes.items():
+        other = torch.as_tensor(mistake).detach().to("cpu", torch.float64)
+        if other.shape == value.shape and torch.allclose(value, other, atol=atol, rtol=rtol):
+            raise Wrong(hint)
+
+
+def expect_number(bet: Any, what: str) -> None:
+    """Raise Wrong unless `bet` is one finite real number, Python's or NumPy's; `what` is expected ("the factor")."""
+    number = isinstance(bet, numbers.Real) and not isinstance(bet, bool)
+    expect(number, f"return one number, {what} you expect; yours is a {type(bet).__name__}.")
+    expect(math.isfinite(bet), f"return a finite number, {what} you expect; yours is {bet}.")
