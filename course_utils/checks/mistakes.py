@@ -1,7 +1,9 @@
 """What several lessons' checks share: usual mistakes recognised by their values, and bets."""
 
+import contextlib
 import math
 import numbers
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -20,6 +22,15 @@ def expect_none_of(out: Any, mistakes: dict[str, Any], *, atol: float = 1e-5, rt
         other = torch.as_tensor(mistake).detach().to("cpu", torch.float64)
         if other.shape == value.shape and torch.allclose(value, other, atol=atol, rtol=rtol):
             raise Wrong(hint)
+
+
+@contextlib.contextmanager
+def explained(hint: str) -> Iterator[None]:
+    """Put `hint` in front of what goes wrong in the block: for an input that has a mistake of its own."""
+    try:
+        yield
+    except Wrong as wrong:
+        raise Wrong(f"{hint} ({wrong})") from wrong
 
 
 def expect_number(bet: Any, what: str) -> None:
