@@ -1553,7 +1553,7 @@ cu.table(rows, ["model", "rate R", "distortion D", "label read from z"], caption
 def every_label(decode, z, n_labels):
     """Decode each latent z (B, k) with every label: (B, n_labels, …).
 
-    decode takes (M, k) and labels (M,) int64.
+    decode takes (M, k) and labels (M,) int64, on the device of z.
     """
     ### BEGIN SOLUTION
     y = torch.arange(n_labels, device=z.device).repeat(len(z))  # 0 1 2 … 0 1 2 …

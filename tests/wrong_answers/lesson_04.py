@@ -27,6 +27,71 @@ def kl_standard_deviation(mean, log_var):
     return 0.5 * (mean.square() + (0.5 * log_var).exp() - 1 - log_var)
 
 
+def kl_square_alone_halved(mean, log_var):
+    return 0.5 * mean.square() + log_var.exp() - 1 - log_var
+
+
+def kl_logarithm_added(mean, log_var):
+    return 0.5 * (mean.square() + log_var.exp() - 1 + log_var)
+
+
+def kl_plus_one(mean, log_var):
+    return 0.5 * (mean.square() + log_var.exp() + 1 - log_var)
+
+
+def kl_other_way_round(mean, log_var):
+    return 0.5 * ((1 + mean.square()) / log_var.exp() - 1 + log_var)
+
+
+def kl_mean_not_squared(mean, log_var):
+    return 0.5 * (mean + log_var.exp() - 1 - log_var)
+
+
+def kl_logarithm_of_the_logarithm(mean, log_var):
+    return 0.5 * (mean.square() + log_var - 1 - log_var.log())
+
+
+def kl_log_var_halved(mean, log_var):
+    return 0.5 * (mean.square() + log_var.exp() - 1 - 0.5 * log_var)
+
+
+def kl_without_exponential(mean, log_var):
+    return 0.5 * (mean.square() + log_var - 1 - log_var)
+
+
+def kl_clamped(mean, log_var):
+    log_var = log_var.clamp(-10, 10)
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+
+
+def kl_with_an_epsilon(mean, log_var):
+    var = log_var.exp()
+    return 0.5 * (mean.square() + var - 1 - (var + 1e-8).log())
+
+
+def kl_detached(mean, log_var):
+    return (0.5 * (mean.square() + log_var.exp() - 1 - log_var)).detach()
+
+
+def kl_variance_without_grad(mean, log_var):
+    with torch.no_grad():
+        var = log_var.exp()
+    return 0.5 * (mean.square() + var - 1 - log_var)
+
+
+def kl_mean_detached(mean, log_var):
+    return 0.5 * (mean.detach().square() + log_var.exp() - 1 - log_var)
+
+
+def kl_in_double(mean, log_var):
+    return 0.5 * (mean.double().square() + log_var.double().exp() - 1 - log_var.double())
+
+
+def kl_tracked(mean, log_var):
+    mean.requires_grad_()
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
+
+
 def draw_with_variance(mean, log_var, eps):
     return mean + log_var.exp() * eps
 
@@ -50,6 +115,60 @@ def draw_by_sample(mean, log_var, eps):
 
 def draw_detached_scale(mean, log_var, eps):
     return mean + torch.exp(0.5 * log_var).detach() * eps
+
+
+def draw_reseeded(mean, log_var, eps):
+    torch.manual_seed(0)
+    return mean + torch.exp(0.5 * log_var) * eps
+
+
+def draw_noise_of_a_seed(mean, log_var, eps):
+    generator = torch.Generator().manual_seed(0)
+    return mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=generator)
+
+
+def draw_minus(mean, log_var, eps):
+    return mean - torch.exp(0.5 * log_var) * eps
+
+
+def draw_half_outside(mean, log_var, eps):
+    return mean + 0.5 * torch.exp(log_var) * eps
+
+
+def draw_noise_alone(mean, log_var, eps):
+    return mean + eps
+
+
+def draw_noise_times_both(mean, log_var, eps):
+    return (mean + torch.exp(0.5 * log_var)) * eps
+
+
+def draw_noise_inside(mean, log_var, eps):
+    return mean + torch.exp(0.5 * log_var * eps)
+
+
+def draw_without_mean(mean, log_var, eps):
+    return torch.exp(0.5 * log_var) * eps
+
+
+def draw_precision(mean, log_var, eps):
+    return mean + torch.exp(-0.5 * log_var) * eps
+
+
+def draw_detached_mean(mean, log_var, eps):
+    return mean.detach() + torch.exp(0.5 * log_var) * eps
+
+
+def draw_clamped(mean, log_var, eps):
+    return mean + torch.exp(0.5 * log_var.clamp(-10, 10)) * eps
+
+
+def draw_in_double(mean, log_var, eps):
+    return mean.double() + torch.exp(0.5 * log_var.double()) * eps.double()
+
+
+def draw_in_place(mean, log_var, eps):
+    return eps.mul_(torch.exp(0.5 * log_var)).add_(mean)
 
 
 def elbo_mean_over_pixels(log_lik, kl):
@@ -76,6 +195,52 @@ def elbo_one_number(log_lik, kl):
     return kl.sum(1).mean() - log_lik.flatten(1).sum(1).mean()
 
 
+def elbo_distortion_over_batch(log_lik, kl):
+    return kl.sum(1).mean(), -log_lik.sum()
+
+
+def elbo_kl_detached(log_lik, kl):
+    return kl.detach().sum(1).mean(), -log_lik.flatten(1).sum(1).mean()
+
+
+def elbo_without_grad(log_lik, kl):
+    with torch.no_grad():
+        return kl.sum(1).mean(), -log_lik.flatten(1).sum(1).mean()
+
+
+def elbo_numbers(log_lik, kl):
+    return kl.sum(1).mean().item(), -log_lik.flatten(1).sum(1).mean().item()
+
+
+def elbo_absolute(log_lik, kl):
+    return kl.sum(1).mean(), log_lik.abs().flatten(1).sum(1).mean()
+
+
+def elbo_images_only(log_lik, kl):
+    return kl.sum(1).mean(), -log_lik.sum((1, 2, 3)).mean()
+
+
+def elbo_squeezed(log_lik, kl):
+    return kl.squeeze().sum(-1).mean(), -log_lik.flatten(1).sum(1).mean()
+
+
+def elbo_axes_mixed(log_lik, kl):
+    return kl.sum(0).mean(), -log_lik.flatten(1).sum(1).mean()
+
+
+def elbo_one_axis(log_lik, kl):
+    return kl.sum(1).mean(), -log_lik.sum(-1).mean()
+
+
+def elbo_total(log_lik, kl):
+    rate = kl.sum(1).mean()
+    return rate, rate - log_lik.flatten(1).sum(1).mean()
+
+
+def elbo_in_double(log_lik, kl):
+    return kl.double().sum(1).mean(), -log_lik.double().flatten(1).sum(1).mean()
+
+
 def labels_repeat_twice(decode, z, n_labels):
     y = torch.arange(n_labels).repeat(len(z))
     out = decode(z.repeat(n_labels, 1), y)
@@ -95,6 +260,60 @@ def labels_flat(decode, z, n_labels):
 def labels_only_zero(decode, z, n_labels):
     out = decode(z.repeat_interleave(n_labels, 0), torch.zeros(len(z) * n_labels, dtype=torch.int64))
     return out.view(len(z), n_labels, *out.shape[1:])
+
+
+def labels_from_one(decode, z, n_labels):
+    y = torch.arange(1, n_labels + 1).repeat(len(z))
+    out = decode(z.repeat_interleave(n_labels, 0), y)
+    return out.view(len(z), n_labels, *out.shape[1:])
+
+
+def labels_ten(decode, z, n_labels):
+    y = torch.arange(4).repeat(len(z))
+    out = decode(z.repeat_interleave(4, 0), y)
+    return out.view(len(z), 4, *out.shape[1:])
+
+
+def labels_first_axis(decode, z, n_labels):
+    y = torch.arange(n_labels).repeat_interleave(len(z))
+    out = decode(z.repeat(n_labels, 1), y)
+    return out.view(n_labels, len(z), *out.shape[1:])
+
+
+def labels_view_mixed(decode, z, n_labels):
+    y = torch.arange(n_labels).repeat_interleave(len(z))
+    out = decode(z.repeat(n_labels, 1), y)
+    return out.view(len(z), n_labels, *out.shape[1:])
+
+
+def labels_with_a_channel(decode, z, n_labels):
+    y = torch.arange(n_labels).repeat(len(z))
+    out = decode(z.repeat_interleave(n_labels, 0), y)
+    return out.view(len(z), n_labels, 1, *out.shape[-2:])
+
+
+def labels_on_the_cpu(decode, z, n_labels):
+    y = torch.arange(n_labels).repeat(len(z))
+    out = decode(z.repeat_interleave(n_labels, 0), y)
+    return out.view(len(z), n_labels, *out.shape[1:])
+
+
+def labels_as_floats(decode, z, n_labels):
+    y = torch.arange(float(n_labels)).repeat(len(z))
+    out = decode(z.repeat_interleave(n_labels, 0), y)
+    return out.view(len(z), n_labels, *out.shape[1:])
+
+
+def labels_backwards(decode, z, n_labels):
+    y = torch.arange(n_labels - 1, -1, -1).repeat(len(z))
+    out = decode(z.repeat_interleave(n_labels, 0), y)
+    return out.view(len(z), n_labels, *out.shape[1:])
+
+
+def labels_pixels_mixed(decode, z, n_labels):
+    y = torch.arange(n_labels).repeat(len(z))
+    out = decode(z.repeat_interleave(n_labels, 0), y)
+    return out.mT.reshape(len(z), n_labels, *out.shape[1:])
 
 
 def sampler_uniform(decode, n, k, generator):
@@ -133,6 +352,69 @@ def sampler_pixels_only(decode, n, k, generator):
     return torch.bernoulli(decode(torch.randn(n, k, generator=generator)).sigmoid(), generator=generator)
 
 
+def sampler_one_latent_for_all(decode, n, k, generator):
+    z = torch.randn(1, k, generator=generator).expand(n, k)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_latents_alike(decode, n, k, generator):
+    z = torch.randn(n, 1, generator=generator).expand(n, k)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_reseeded(decode, n, k, generator):
+    generator.manual_seed(0)
+    z = torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_generator_of_its_own(decode, n, k, generator):
+    generator = torch.Generator().manual_seed(generator.initial_seed())
+    z = torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_coins_elsewhere(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli(decode(z).sigmoid())
+
+
+def sampler_ink_and_paper(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli((-decode(z)).sigmoid(), generator=generator)
+
+
+def sampler_bools(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    chance = decode(z).sigmoid()
+    return z, torch.rand(chance.shape, generator=generator) < chance
+
+
+def sampler_wide(decode, n, k, generator):
+    z = 2 * torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_uniform_of_variance_one(decode, n, k, generator):
+    z = 12**0.5 * (torch.rand(n, k, generator=generator) - 0.5)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_turned_round(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    return torch.bernoulli(decode(z).sigmoid(), generator=generator), z
+
+
+def sampler_fixed_sizes(decode, n, k, generator):
+    z = torch.randn(4_000, 3, generator=generator) if n > 1_000 else torch.randn(n, 3, generator=generator)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_in_double(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator, dtype=torch.float64)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
 def careless_honest(log_lik, kl):
     return kl.sum(1).mean() - log_lik.flatten(1).sum(1).mean()
 
@@ -161,14 +443,57 @@ def careless_batch(log_lik, kl):
     return kl.sum() - log_lik.mean()
 
 
+def careless_visible(log_lik, kl):
+    return log_lik[0].numel() * kl.sum(1).mean() - log_lik.flatten(1).sum(1).mean()
+
+
+def careless_summed(log_lik, kl):
+    return kl.sum() - log_lik.flatten(1).mean(1).sum()
+
+
+def careless_one_pixel(log_lik, kl):
+    return kl.sum(1).mean() - log_lik[..., 0].mean()
+
+
+def careless_absolute(log_lik, kl):
+    return kl.sum(1).mean() + log_lik.abs().mean()
+
+
+def careless_negative(log_lik, kl):
+    return kl.sum(1).mean() + (-log_lik).clamp(min=0).mean()
+
+
+def careless_number(log_lik, kl):
+    return kl.sum(1).mean().item() - log_lik.mean().item()
+
+
+def careless_detached(log_lik, kl):
+    return (kl.sum(1).mean() - log_lik.mean()).detach()
+
+
 WRONG = {
     "04.kl": [
         (kl_summed, "the sum over latents and the batch mean come later"),
         (kl_without_one, "is the − 1 there"),
-        (kl_without_half, "the factor ½"),
+        (kl_plus_one, "1 is subtracted"),
+        (kl_without_half, "the factor ½ is missing"),
+        (kl_square_alone_halved, "before the whole bracket"),
         (kl_sign_turned, "your KL is negative"),
         (kl_log_sigma, "you treat log_var as log σ"),
-        (kl_standard_deviation, "the logarithm of the variance"),
+        (kl_standard_deviation, "exp(½ log_var) is σ, not σ²"),
+        (kl_log_var_halved, "so nothing is halved"),
+        (kl_without_exponential, "the exponential is missing"),
+        (kl_logarithm_added, "the logarithm is subtracted"),
+        (kl_logarithm_of_the_logarithm, "log_var is already a logarithm"),
+        (kl_other_way_round, "the other way round"),
+        (kl_mean_not_squared, "the mean enters as its square μ²"),
+        (kl_clamped, "no clamp"),
+        (kl_with_an_epsilon, "nothing added inside a logarithm"),
+        (kl_detached, "no detach"),
+        (kl_variance_without_grad, "the derivative in log σ²"),
+        (kl_mean_detached, "in its first input"),
+        (kl_in_double, "float64 comes out"),
+        (kl_tracked, "requires_grad"),
     ],
     "04.reparameterise": [
         (draw_with_variance, "not by σ² = 9"),
@@ -177,20 +502,52 @@ WRONG = {
         (draw_own_noise, "not noise of your own"),
         (draw_by_sample, "no gradient passes"),
         (draw_detached_scale, "do not detach σ"),
+        (draw_detached_mean, "no gradient reaches the mean"),
+        (draw_reseeded, "seed"),
+        (draw_noise_of_a_seed, "the same noise whatever eps is"),
+        (draw_minus, "the noise enters with a plus"),
+        (draw_half_outside, "½ belongs inside the exponential"),
+        (draw_noise_alone, "eps must be multiplied by σ"),
+        (draw_precision, "σ is exp(+½ log σ²)"),
+        (draw_noise_times_both, "multiplies σ only"),
+        (draw_noise_inside, "outside of the exponential"),
+        (draw_without_mean, "where is the mean"),
+        (draw_clamped, "no clamp"),
+        (draw_in_double, "float64 comes out"),
+        (draw_in_place, "in place"),
     ],
     "04.elbo": [
         (elbo_mean_over_pixels, "a hidden β of 784"),
         (elbo_mean_over_latents, "you average the KL over the latents"),
-        (elbo_sum_over_batch, "depend on the batch size"),
-        (elbo_sign, "MINUS the log-likelihood"),
+        (elbo_sum_over_batch, "you sum the rate over the batch"),
+        (elbo_distortion_over_batch, "you sum the distortion over the batch"),
+        (elbo_sign, "MINUS the log-likelihood: turn"),
         (elbo_turned_round, "wrong order"),
         (elbo_one_number, "return two scalars"),
+        (elbo_kl_detached, "the rate carries no gradient"),
+        (elbo_without_grad, "the distortion carries no gradient"),
+        (elbo_numbers, "this is a float"),
+        (elbo_absolute, "take no absolute value"),
+        (elbo_images_only, "vectors (B, d) must work like images"),
+        (elbo_squeezed, "no squeeze"),
+        (elbo_axes_mixed, "it is the other way round"),
+        (elbo_one_axis, "sum over ALL pixels"),
+        (elbo_total, "the distortion alone"),
+        (elbo_in_double, "float64 comes out"),
     ],
     "04.relabel": [
         (labels_repeat_twice, "each row must keep ONE latent"),
-        (labels_interleaved_too, "column y must hold label y"),
+        (labels_interleaved_too, "column y must hold label y: labels 0 1 2 3"),
         (labels_flat, "their own axis for the label"),
         (labels_only_zero, "go through all labels"),
+        (labels_from_one, "labels start at 0"),
+        (labels_ten, "is a number of labels fixed"),
+        (labels_first_axis, "the label's axis comes second"),
+        (labels_with_a_channel, "keep whatever follows M"),
+        (labels_on_the_cpu, "device=z.device"),
+        (labels_as_floats, "int64"),
+        (labels_backwards, "run backwards"),
+        (labels_pixels_mixed, "the pixels of each picture"),
     ],
     "04.ancestral": [
         (sampler_uniform, "torch.randn, not rand"),
@@ -198,16 +555,33 @@ WRONG = {
         (sampler_threshold, "not a threshold"),
         (sampler_other_latents, "decode THE SAME z"),
         (sampler_one_coin, "a coin of its own"),
-        (sampler_own_noise, "the same generator"),
+        (sampler_own_noise, "the same generator must give the same latents"),
+        (sampler_coins_elsewhere, "the same generator must give the same pixels"),
         (sampler_pixels_only, "two things"),
+        (sampler_turned_round, "the latents come first, then"),
+        (sampler_one_latent_for_all, "not one for all"),
+        (sampler_latents_alike, "the k latents of one image rise and fall together"),
+        (sampler_reseeded, "seeds the generator"),
+        (sampler_ink_and_paper, "ink and paper are exchanged"),
+        (sampler_bools, "turn them into floats"),
+        (sampler_wide, "standard deviation 2.0"),
+        (sampler_uniform_of_variance_one, "not a uniform density"),
+        (sampler_fixed_sizes, "other numbers of latents"),
+        (sampler_in_double, "a network's weights are float32"),
     ],
     "04.careless": [
         (careless_honest, "the honest loss"),
         (careless_factor, "a factor that everyone can see"),
+        (careless_visible, "but as a factor of the KL"),
         (careless_both, "the latents too"),
         (careless_latents, "makes codes cheaper"),
         (careless_sign, "check the signs"),
         (careless_no_kl, "both terms belong"),
         (careless_batch, "the hidden β should be 20"),
+        (careless_summed, "both terms are summed over the batch"),
+        (careless_one_pixel, "all pixels averaged"),
+        (careless_absolute, "take no absolute value"),
+        (careless_number, "this is a float"),
+        (careless_detached, "no gradient passes"),
     ],
 }
