@@ -5,18 +5,19 @@ that does not hold ends it, and its hint is what the reader sees. Nothing a read
 raises escapes.
 """
 
-import contextlib
 import functools
-import signal
-import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from course_utils.checks import traces
+from course_utils.checks.elsewhere import LABEL, MixedDevices, PretendGpu, left_behind, sent
+from course_utils.checks.patience import Endless, TooSlow, within
 from course_utils.system import randomness
 
 EXERCISES: dict[str, "Exercise"] = {}
@@ -29,10 +30,6 @@ class Wrong(Exception):
 
 class NotAttempted(Exception):
     """The stub was left as it is."""
-
-
-class TooSlow(BaseException):
-    """Raised by the timer; no `except Exception` in a reader's code swallows it."""
 
 
 @dataclass(frozen=True)
@@ -62,76 +59,90 @@ def exercise(name: str, *, verified: str) -> Callable:
     return register
 
 
-@contextlib.contextmanager
-def _time_limit(seconds: int):
-    """Stop the block after `seconds`, where the system has alarms and this is the main thread."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_signum, _frame):
-        raise TooSlow
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)  # again and again, should the code catch even this one
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-@contextlib.contextmanager
-def _settings_kept():
-    """Put back what a reader's function may have set for the whole notebook: generators, gradients on,
-    dtype."""
-    dtype, quiet = torch.get_default_dtype(), np.geterr()
-    try:
-        with randomness.forked(), torch.set_grad_enabled(torch.is_grad_enabled()):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-        np.seterr(**quiet)
-
-
 def judge(item: Exercise, fn: Any) -> Result:
-    """Run one check against `fn`, whatever `fn` is, with random state and torch's settings put back
-    afterwards."""
+    """Run one check against `fn`, whatever `fn` is, with generators and settings put back afterwards.
+
+    A setting that `fn` left changed fails it: the reader is told which, for it would strike again.
+    """
     if not callable(fn):
         return Result("failed", f"this is a {type(fn).__name__}, not a function; pass the function itself.")
-    watched, last = _watched(fn)
+    watched, record = _watched(fn)
+    settings = traces.Settings(thorough=True)
+    with randomness.forked():
+        traces.mark_generators()
+        result = _verdict(item, watched, record)
+        record.closed = True
+        found = settings.put_back() + traces.seeded_others()
+        left = record.left + [what for what in found if what not in record.left]
+    if not left or result.status == "not attempted":
+        return result
+    if result.status == "passed" or left == record.left and result.message == traces.sentence(left):
+        return Result("failed", traces.sentence(left))
+    return Result("failed", f"{result.message} {traces.sentence(left, 'And your function')}")
+
+
+def _verdict(item: Exercise, watched: Callable, record: "Record") -> Result:
+    """What the check makes of an answer, in the time that answers have."""
     try:
-        with _settings_kept(), _time_limit(SECONDS):
-            item.check(watched)
+        within(SECONDS, lambda: item.check(watched))
     except NotAttempted:
         return Result("not attempted", "not attempted yet")
     except Wrong as wrong:
         return Result("failed", str(wrong))
-    except TooSlow:
-        return Result("failed", f"it was still running after {SECONDS} s; is there a loop that never ends?")
+    except Endless as endless:
+        return Result("failed", _told_of(endless))
     except Exception as error:  # the check could make nothing of what came back: say so, break no notebook
-        got = last.get("returned")
-        given = ", ".join(sorted({_described(value, shape=False) for value in last.get("given", [])}))
+        given = ", ".join(sorted({_described(value, shape=False) for value in record.given}))
         reason = f"{type(error).__name__}: {_short(error)}"
         return Result(
             "failed",
-            f"it returns {_described(got)}, which the check cannot use ({reason}); it was given {given}.",
+            f"it returns {_described(record.returned)}, which the check cannot use ({reason}); "
+            f"it was given {given}.",
         )
     return Result("passed", item.verified)
 
 
-def _watched(fn: Callable) -> tuple[Callable, dict]:
-    """The function, and a record of what its last call was given and returned: for the words of a failure."""
-    last: dict = {}
+def _told_of(endless: Endless) -> str:
+    """The hint for an answer that took too long or was interrupted."""
+    where = f" in `{endless.line}`" if endless.line and endless.interrupted else ""
+    what = f"it was interrupted{where}" if endless.interrupted else f"it was still running after {SECONDS} s"
+    if endless.ended:
+        return f"{what}; is there a loop that never ends?"
+    return (
+        f"{what}, and it cannot be stopped: it waits for something, or a bare `except:` in a loop catches "
+        "every interrupt. Catch only the errors that you expect, and restart the kernel: it is still running."
+    )
+
+
+@dataclass
+class Record:
+    """What the last call of an answer was given and returned, and the traces that its calls left."""
+
+    given: list = field(default_factory=list)
+    returned: Any = None
+    left: list[str] = field(default_factory=list)
+    closed: bool = False  # the check is over: an answer that goes on in the background is no longer heard
+
+
+def _watched(fn: Callable) -> tuple[Callable, Record]:
+    """The function, and a record of its calls; each call's traces on the process are put back at once."""
+    record = Record()
 
     @functools.wraps(fn)
     def watched(*args, **kwargs):
-        last.clear()
-        last["given"] = [*args, *kwargs.values()]
-        last["returned"] = fn(*args, **kwargs)
-        return last["returned"]
+        settings = traces.Settings(thorough=False)
+        traces.mark_torch()
+        record.given, record.returned = [*args, *kwargs.values()], None
+        try:
+            record.returned = fn(*args, **kwargs)
+        finally:
+            left = [] if record.closed else settings.put_back() + traces.seeded_torch()
+            record.left += [what for what in left if what not in record.left]
+        if left:
+            raise Wrong(traces.sentence(left))
+        return record.returned
 
-    return watched, last
+    return watched, record
 
 
 def _short(error: BaseException) -> str:
@@ -140,45 +151,40 @@ def _short(error: BaseException) -> str:
     return text if len(text) <= 300 else text[:300] + " …"
 
 
-def _snapshot(value: Any) -> Any:
-    """A copy to compare with later; tensors that belong to a graph cannot be deep-copied, their numbers
-    can."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor | np.ndarray):
-        return a.shape == b.shape and a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all())
-    return True
-
-
 def call(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     """Return `fn(*args, **kwargs)`; turn whatever goes wrong in it into a hint.
 
-    Tensor and array arguments must come out unchanged: an in-place change of the caller's data is a mistake
-    of its own. Raises Wrong, or NotAttempted if `fn` raises NotImplementedError.
+    The arguments must come out as they went in: numbers, `.grad`, `requires_grad`, the mode of a network, the
+    seed of a generator. Raises Wrong, or NotAttempted if `fn` raises NotImplementedError.
     """
     given = [*args, *kwargs.values()]
-    before = [_snapshot(value) for value in given]
+    before = [traces.snapshot(value) for value in given]
     try:
         out = fn(*args, **kwargs)
-    except TooSlow:
+    except (TooSlow, Wrong):
         raise
     except BaseException as error:  # SystemExit and the reader's Ctrl-C, too: the cells below need a function
         if isinstance(error, NotImplementedError) and not str(error):
             raise NotAttempted from error  # the stub's; an operation that does not exist says which it is
-        line = traceback.extract_tb(error.__traceback__, limit=-1)[-1].line or ""
+        line = _line_of(error)
         where = f" in `{line}`" if line else ""
         if isinstance(error, KeyboardInterrupt):
             raise Wrong(f"it was interrupted{where}; is there a loop that never ends?") from error
         raise Wrong(f"your function raised {type(error).__name__}{where}: {_short(error)}") from error
-    if not all(_same(now, then) for now, then in zip(given, before)):
-        raise Wrong("your function changes its argument in place (+=, mul_, …); make a new tensor instead.")
+    for value, then in zip(given, before):
+        expect(not (left := traces.trace(value, then)), left)
     if out is None:
         raise Wrong("your function returns None; is there a `return` at its end?")
     return out
+
+
+def _line_of(error: BaseException) -> str:
+    """The line of the reader's own code in which an error was raised; empty if it was raised elsewhere."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        here = Path(frame.filename)
+        if not (here.parent == Path(__file__).parent or "site-packages" in here.parts):
+            return frame.line or ""
+    return ""
 
 
 def _described(value: Any, shape: bool = True) -> str:
@@ -263,36 +269,28 @@ def _ordinal(number: int) -> str:
     return ("first", "second", "third", "fourth", "fifth", "sixth")[number - 1]
 
 
-def other_device() -> torch.device:
-    """Return a device other than the CPU that every machine has: torch's `meta`, shapes without numbers."""
-    return torch.device("meta")
-
-
 def expect_any_device(fn: Callable, *args: Any, hint: str | None = None, **kwargs: Any) -> None:
-    """Raise Wrong if `fn` mixes devices when its tensor arguments lie on another one than the CPU.
+    """Raise Wrong if `fn` mixes devices when the tensors in its arguments lie on a (pretended) GPU.
 
-    Caught are operands made on the CPU and a result that is there. Numbers do not exist on the other device:
-    an answer that must read one (a mask, `.item()`, NumPy) is let through, silently.
+    Caught are operands made on the CPU, CPU tables looked up by indices on the GPU, a CPU generator that draws
+    there, and a result left on the CPU. Other errors are let through: values are for other properties.
     """
-    there = other_device()
-
-    def moved(value):
-        if isinstance(value, torch.Tensor):
-            return value.detach().to(there)
-        return type(value)(moved(part) for part in value) if isinstance(value, tuple | list) else value
-
     cause = hint or "make new tensors where the argument is: device=x.device, or torch.zeros_like(x)."
+    networks = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.nn.Module)]
+    there = [sent(value) for value in args]
     try:
-        out = fn(*[moved(value) for value in args], **{key: moved(value) for key, value in kwargs.items()})
+        with PretendGpu(*networks):
+            out = fn(*there, **{key: sent(value) for key, value in kwargs.items()})
     except Wrong:
         raise
-    except Exception as error:
-        if isinstance(error, RuntimeError) and "expected device" in str(error):
-            raise Wrong(f"your function mixes devices and fails on a GPU: {cause}") from error
+    except MixedDevices as error:
+        raise Wrong(f"your function mixes devices and fails on a GPU: {cause}") from error
+    except Exception:
         return
-    parts = list(out.values()) if isinstance(out, dict) else out
-    for part in parts if isinstance(parts, tuple | list) else [parts]:
-        if isinstance(part, torch.Tensor) and part.device.type != there.type:
-            raise Wrong(
-                f"your function leaves its result on the CPU when its arguments are on a GPU: {cause}"
-            )
+    if left_behind(out):
+        raise Wrong(f"your function leaves its result on the CPU when its arguments are on a GPU: {cause}")
+
+
+def other_device() -> torch.device:
+    """Return the device that arguments name in `expect_any_device`."""
+    return LABEL
