@@ -33,8 +33,8 @@ def log_lik_pixels(fn):
     expect_close(
         out,
         _bernoulli(every, theta),
-        "a pixel with ink (x = 1) contributes log θ, one without (x = 0) log(1 − θ), and the contributions of an"
-        " image are added: equation (3).",
+        "a pixel with ink (x = 1) contributes log θ, one without (x = 0) log(1 − θ), and the"
+        " contributions of an image are added: equation (3).",
     )
     expect_close(out.exp().sum(), 1.0, "the probabilities of all 16 images should add up to 1.")
     single = call(fn, every[5:6], theta)
@@ -43,8 +43,8 @@ def log_lik_pixels(fn):
     expect_close(
         call(fn, both, edge),
         _bernoulli(both, edge),
-        "coins near 0 and 1 come out differently: θ lies strictly between 0 and 1, so do not clamp it and add no"
-        " small number.",
+        "coins near 0 and 1 come out differently: θ lies strictly between 0 and 1, so do not clamp it and"
+        " add no small number.",
     )
     generator = torch.Generator().manual_seed(0)
     coins = 0.01 + 0.98 * torch.rand(784, generator=generator)
@@ -57,8 +57,8 @@ def log_lik_pixels(fn):
     )
     expect(
         (big < -110).all(),  # the smallest positive float32 has the logarithm −103.3
-        "for 784 pixels the product of the probabilities underflows, and a small number added to it or a clamp only"
-        " hides that: take the logarithm of each pixel first, then add.",
+        "for 784 pixels the product of the probabilities underflows, and a small number added to it or a"
+        " clamp only hides that: take the logarithm of each pixel first, then add.",
     )
     expect_close(big, _bernoulli(images, coins), "for 784 pixels the sum is wrong; is a size fixed?")
 
@@ -80,9 +80,8 @@ def _pixel_hints(out, x, theta):
         @ ink,
         "only the paper is counted: a pixel with ink, x = 1, contributes log θ.": (1 - x) @ paper,
         "the two terms are subtracted: both log θ and log(1 − θ) are added.": x @ ink - (1 - x) @ paper,
-        "θ is taken for a logit, to which a sigmoid is applied: it is a probability already, Bernoulli(probs=θ).": (
-            Bernoulli(logits=theta).log_prob(x).sum(1)
-        ),
+        "θ is taken for a logit, to which a sigmoid is applied: it is a probability already,"
+        " Bernoulli(probs=θ).": (Bernoulli(logits=theta).log_prob(x).sum(1)),
         "a white pixel contributes log(1 − θ), not 1 − log θ: mind the brackets.": (
             x @ ink + (1 - x) @ (1 - ink)
         ),
@@ -93,8 +92,8 @@ def _pixel_hints(out, x, theta):
     expect_none_of(out, mistakes)
     expect(
         torch.isfinite(out).all(),
-        "some log-likelihoods are infinite or not a number: where x = 0 the factor is 1 − θ, not x · θ = 0, whose"
-        " logarithm is −∞.",
+        "some log-likelihoods are infinite or not a number: where x = 0 the factor is 1 − θ, not x · θ ="
+        " 0, whose logarithm is −∞.",
     )
 
 
@@ -153,9 +152,8 @@ def _cholesky_hints(found, cov):
             2
         ),
         "the covariance of your samples is Σ⁻¹: multiply by L, do not solve with it.": inverse,
-        "the covariance of your samples is (LLᵀ)⁻¹ with the order turned: multiply by L, do not solve with it.": (
-            torch.linalg.inv(factor.T @ factor)
-        ),
+        "the covariance of your samples is (LLᵀ)⁻¹ with the order turned: multiply by L, do not solve"
+        " with it.": (torch.linalg.inv(factor.T @ factor)),
     }
     expect_none_of(found, mistakes, atol=1e-3)
     extra = found - cov
@@ -195,8 +193,8 @@ def blank_page_beats(fn):
 @exercise(
     "00.overconfident",
     verified=(
-        "in three sets of images: every coin is a probability, the training images are likelier than under (2) and"
-        " still possible, some image is not"
+        "in three sets of images: every coin is a probability, the training images are likelier than"
+        " under (2) and still possible, some image is not"
     ),
 )
 def overconfident_coins(fn):
@@ -252,8 +250,9 @@ def _of_coins(ink, theta):
 @exercise(
     "00.decisive",
     verified=(
-        "one right answer, draws among several (not all need occur), their average, one answer repeated, and wrong"
-        " answers told apart; a ball of radius tol around each right answer, tol = 0.001 unless given"
+        "one right answer, draws among several (not all need occur), their average, one answer repeated,"
+        " and wrong answers told apart; a ball of radius tol around each right answer, tol = 0.001"
+        " unless given"
     ),
 )
 def decisive_test(fn):
@@ -278,8 +277,8 @@ def decisive_test(fn):
             "no draw",
             fork,
             fork.mean(0).expand(5, 2),
-            "the average of the right answers is none of them: "
-            "measure the distance of each output to its nearest right answer.",
+            "the average of the right answers is none of them: measure the distance of each output to"
+            " its nearest right answer.",
         ),
         (
             "no draw",
@@ -292,14 +291,15 @@ def decisive_test(fn):
             "draws",
             fork,
             picks[:3],
-            "two of the three right answers occur, and that is enough for 'draws': not every right answer need occur.",
+            "two of the three right answers occur, and that is enough for 'draws': not every right answer"
+            " need occur.",
         ),
         (
             "no draw",
             fork,
             fork[1] + torch.tensor([[0.0, 0.0], [0.02, 0.0], [0.0, 0.03]]),
-            "the outputs differ a little but all are the same right answer: count the different right answers, not the"
-            " different outputs.",
+            "the outputs differ a little but all are the same right answer: count the different right"
+            " answers, not the different outputs.",
         ),
         ("no draw", fork, fork[2:], "a single run shows one right answer only: that is no draw."),
     ]
@@ -317,22 +317,22 @@ def _ball(fn):
             "draws",
             0.06,
             0.1,
-            "outputs at a distance of 0.085, below tol = 0.1, count as right: the distance is the root of the sum of"
-            " squares, not the sum of the differences.",
+            "outputs at a distance of 0.085, below tol = 0.1, count as right: the distance is the root of"
+            " the sum of squares, not the sum of the differences.",
         ),
         (
             "no draw",
             0.2,
             0.1,
-            "outputs at a distance of 0.28 are no right answers for tol = 0.1: compare the distance with tol, not"
-            " its square.",
+            "outputs at a distance of 0.28 are no right answers for tol = 0.1: compare the distance with"
+            " tol, not its square.",
         ),
         (
             "no draw",
             0.08,
             0.1,
-            "outputs at a distance of 0.113 are no right answers for tol = 0.1, although no coordinate is off by more"
-            " than 0.08: take the distance, not the largest or the mean difference.",
+            "outputs at a distance of 0.113 are no right answers for tol = 0.1, although no coordinate is"
+            " off by more than 0.08: take the distance, not the largest or the mean difference.",
         ),
         (
             "draws",

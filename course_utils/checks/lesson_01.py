@@ -15,8 +15,8 @@ from course_utils.checks.mistakes import expect_none_of
 @exercise(
     "01.posterior",
     verified=(
-        "agrees with Bayes' rule on small numbers and uses the prior; a single example; survives log-likelihoods"
-        " of −3,000 and of 800, also side by side"
+        "agrees with Bayes' rule on small numbers and uses the prior; a single example; survives"
+        " log-likelihoods of −3,000 and of 800, also side by side"
     ),
 )
 def posterior(fn):
@@ -41,14 +41,14 @@ def posterior(fn):
     out = call(fn, far, prior)
     expect(
         torch.isfinite(out).all(),
-        "rows of −1,000, −3,000 and 800 in one table fail, although each alone does not: subtract the log-sum-exp"
-        " of each row, not one maximum of the whole table.",
+        "rows of −1,000, −3,000 and 800 in one table fail, although each alone does not: subtract the"
+        " log-sum-exp of each row, not one maximum of the whole table.",
     )
     expect_none_of(
         out[:1],
         {
-            "for log-likelihoods of −1,000 a small number in the denominator wins over all classes: add none, and stay"
-            " in log-space with torch.logsumexp.": torch.zeros(1, 3),
+            "for log-likelihoods of −1,000 a small number in the denominator wins over all classes: add"
+            " none, and stay in log-space with torch.logsumexp.": torch.zeros(1, 3),
             "the log-likelihoods are clamped, which makes all classes alike at −1,000: leave them, and subtract"
             " torch.logsumexp.": prior[None],
         },
@@ -56,8 +56,8 @@ def posterior(fn):
     expect_close(
         out,
         right,
-        "adding the same constant to all classes must not change the posterior, and it does for log-likelihoods of"
-        " −1,000 or 800: clamp nothing, and add no small number to the sum.",
+        "adding the same constant to all classes must not change the posterior, and it does for"
+        " log-likelihoods of −1,000 or 800: clamp nothing, and add no small number to the sum.",
     )
 
 
@@ -82,9 +82,8 @@ def _posterior_hints(out, likelihood, prior):
             "the prior is added to log-likelihoods without its logarithm: log_lik + prior.log().": (
                 (log_lik + prior).softmax(1)
             ),
-            "the log-likelihoods are multiplied by the prior: in log-space it is a sum, log_lik + prior.log().": (
-                (log_lik * prior).softmax(1)
-            ),
+            "the log-likelihoods are multiplied by the prior: in log-space it is a sum, log_lik +"
+            " prior.log().": ((log_lik * prior).softmax(1)),
             "the log prior is subtracted: add it, a frequent class is more probable.": (
                 (log_lik - prior.log()).softmax(1)
             ),
@@ -106,8 +105,8 @@ def _posterior_hints(out, likelihood, prior):
 @exercise(
     "01.lda",
     verified=(
-        "w and b as in (6) in one, two and five dimensions; sigmoid(wᵀx + b) equals Bayes' rule with two Gaussians"
-        " at 200 points"
+        "w and b as in (6) in one, two and five dimensions; sigmoid(wᵀx + b) equals Bayes' rule with two"
+        " Gaussians at 200 points"
     ),
 )
 def lda_line(fn):
@@ -131,8 +130,8 @@ def lda_line(fn):
         expect_close(
             torch.sigmoid(x @ w + b),
             torch.sigmoid(_log_odds(x, mean0, mean1, cov, prior1)),
-            "sigmoid(wᵀx + b) should equal the posterior from Bayes' rule at every point; work through eq. (6) term"
-            " by term.",
+            "sigmoid(wᵀx + b) should equal the posterior from Bayes' rule at every point; work through"
+            " eq. (6) term by term.",
         )
 
 
@@ -147,7 +146,8 @@ def _lda_hints(w, b, mean0, mean1, cov, prior1):
     right = torch.linalg.solve(cov, gap)
     mistakes = {
         "the sign of w is turned: large wᵀx must speak for class 1, so μ₁ − μ₀.": -right,
-        "w is only the difference of the means: multiply it by Σ⁻¹ (torch.linalg.solve(cov, mean1 - mean0)).": gap,
+        "w is only the difference of the means: multiply it by Σ⁻¹ (torch.linalg.solve(cov, mean1 -"
+        " mean0)).": gap,
         "w is multiplied by Σ instead of its inverse: torch.linalg.solve(cov, mean1 - mean0).": cov @ gap,
         "w holds the sum of the means: it needs their difference, Σ⁻¹(μ₁ − μ₀).": torch.linalg.solve(
             cov, total
@@ -196,8 +196,8 @@ def _lda_hints(w, b, mean0, mean1, cov, prior1):
 @exercise(
     "01.sample",
     verified=(
-        "20,000 draws have mean μ and covariance WWᵀ + σ²I; a single draw; the noise comes from the generator, which"
-        " goes on"
+        "20,000 draws have mean μ and covariance WWᵀ + σ²I; a single draw; the noise comes from the"
+        " generator, which goes on"
     ),
 )
 def sample_class(fn):
@@ -308,8 +308,8 @@ def _breaks(out):
     )
     expect(
         torch.linalg.cholesky_ex(_pooled(x, y)).info == 0,
-        "within the classes the points lie on a line, and a covariance like that has no inverse: scatter them in both"
-        " coordinates.",
+        "within the classes the points lie on a line, and a covariance like that has no inverse: scatter"
+        " them in both coordinates.",
     )
     wrong = _lda_errors(x, y)
     expect(
@@ -353,8 +353,8 @@ def _lda_errors(x, y):
 @exercise(
     "01.naive_bayes",
     verified=(
-        "equals hand counts for three classes and four pixels, with three values of α; a class without images and"
-        " pixels without ink get 0 < θ < 1"
+        "equals hand counts for three classes and four pixels, with three values of α; a class without"
+        " images and pixels without ink get 0 < θ < 1"
     ),
 )
 def naive_bayes_theta(fn):

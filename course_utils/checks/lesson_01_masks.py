@@ -55,8 +55,8 @@ def log_marginal(fn):
     expect_close(
         call(fn, x + 50, seen, mean, W, sigma2),
         block.log_prob((x + 50)[:, seen]),
-        "far from the mean the density is too small for a number, and its logarithm fails: stay in log-space, with"
-        " log_prob.",
+        "far from the mean the density is too small for a number, and its logarithm fails: stay in"
+        " log-space, with log_prob.",
     )
 
 
@@ -78,8 +78,8 @@ def _density_hints(out, x, mean, W, sigma2):
         / d,
         "sigma2 is the variance already: do not square it.": density(sigma2**2),
         "sigma2 is the variance: take no root of it.": density(sigma2.sqrt()),
-        "the loadings are missing, so the pixels are independent: this is the ordinary log-density of N(μ, σ²I), and"
-        " the covariance is WWᵀ + σ²I.": Normal(mean, sigma2.sqrt()).log_prob(x).sum(1),
+        "the loadings are missing, so the pixels are independent: this is the ordinary log-density of"
+        " N(μ, σ²I), and the covariance is WWᵀ + σ²I.": Normal(mean, sigma2.sqrt()).log_prob(x).sum(1),
         "the pixels' variances are right and their covariances missing: the covariance is all of WWᵀ + σ²I.": (
             Normal(mean, cov.diagonal().sqrt()).log_prob(x).sum(1)
         ),
@@ -125,8 +125,8 @@ def _marginal_hints(out, joint, right, x, seen):
     extra = out.double() - right  # rows of zeros instead of no rows: each hidden pixel adds the same number
     expect(
         extra.abs().max() < 1e-4 or len(noise) == 0 or (extra - extra.mean()).abs().max() > 1e-6,
-        "each image is off by the same number: the hidden pixels still count as pixels of their own. Remove their rows"
-        " (mean[seen], W[seen], x[:, seen]) instead of putting zeros there.",
+        "each image is off by the same number: the hidden pixels still count as pixels of their own."
+        " Remove their rows (mean[seen], W[seen], x[:, seen]) instead of putting zeros there.",
     )
 
 
@@ -149,7 +149,8 @@ def _integrates(fn, joint, x, mean, W, sigma2):
     "01.hole_loss",
     verified=(
         "the network sees the masked image beside its mask; every image has its own share of holes, uniform"
-        " from 0 to 1, at places of its own; the loss is the mean cross-entropy, and its gradient reaches the network"
+        " from 0 to 1, at places of its own; the loss is the mean cross-entropy, and its gradient reaches"
+        " the network"
     ),
 )
 def hole_loss(fn):
@@ -165,7 +166,8 @@ def hole_loss(fn):
     _share_hints(inputs[:, 784:])
     expect(
         not torch.equal(later, last),
-        "the holes are the same in every call: draw new ones, and seed nothing, or the network sees one mask only.",
+        "the holes are the same in every call: draw new ones, and seed nothing, or the network sees one"
+        " mask only.",
     )
     _loss_hints(loss, logits, y)
     expect_close(
@@ -219,8 +221,8 @@ def _mask_hints(image, mask, x):
     expect(not torch.allclose(image, x), "the holes are not cut: multiply the image by its mask.")
     expect(
         torch.allclose(image * mask, x * mask),
-        "the pixels that are seen have other values than in the image: leave them as they are (dropout would scale"
-        " them).",
+        "the pixels that are seen have other values than in the image: leave them as they are (dropout"
+        " would scale them).",
     )
     expect_close(
         image, x * mask, "the first 784 inputs are the image with zeros in the holes, no other filling."

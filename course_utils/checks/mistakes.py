@@ -34,7 +34,13 @@ def explained(hint: str) -> Iterator[None]:
 
 
 def expect_number(bet: Any, what: str) -> None:
-    """Raise Wrong unless `bet` is one finite real number, Python's or NumPy's; `what` is expected ("the factor")."""
+    """Raise Wrong unless `bet` is one finite real number, Python's or NumPy's; `what` is expected ("the"
+    " factor")."""
     number = isinstance(bet, numbers.Real) and not isinstance(bet, bool)
     expect(number, f"return one number, {what} you expect; yours is a {type(bet).__name__}.")
     expect(math.isfinite(bet), f"return a finite number, {what} you expect; yours is {bet}.")
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Return standard normal float64 numbers of this shape, drawn by a generator of their own."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
