@@ -2,296 +2,429 @@
 KL between Gaussians."""
 
 import torch
-from torch.distributions import MultivariateNormal, kl_divergence
+from torch.distributions import MultivariateNormal
 
-from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_shape
-
-
-def _random(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def _pair(out, hint):
-    """Two results, or the hint that says which two."""
-    expect(isinstance(out, (tuple, list)) and len(out) == 2, hint)
-    return out
+from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_whole, pair_of, seeded
+from course_utils.checks.gaussians import broken, compare_kl, legal, log_px_of
+from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_like, expect_shape
 
 
 def _generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+_TOY = (  # three clusters far from each other, with unequal weights and covariances
+    torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64),
+    torch.tensor([[-800.0, 0.0], [800.0, 50.0], [100.0, 900.0]], dtype=torch.float64),
+    torch.tensor(
+        [[[9.0, 3], [3, 2]], [[1.0, -0.8], [-0.8, 4]], [[0.5, 0.3], [0.3, 0.6]]], dtype=torch.float64
+    ),
+)
+
+
 @exercise(
     "02.sample",
     verified=(
-        "the causes have the weights; each component's draws have its mean and covariance; the generator decides"
+        "the causes have the weights, in random order; each component's draws have its mean and covariance; the"
+        " generator alone decides"
     ),
 )
 def sample_mixture(fn):
-    weights = torch.tensor([0.7, 0.3], dtype=torch.float64)
-    means = torch.tensor([[-80.0, 0.0], [80.0, 5.0]], dtype=torch.float64)
-    covs = torch.tensor([[[9.0, 3.0], [3.0, 2.0]], [[1.0, -0.8], [-0.8, 4.0]]], dtype=torch.float64)
-    x, k = _pair(
-        call(fn, weights, means, covs, 20_000, _generator()),
+    weights, means, covs = _TOY
+    x, k = pair_of(
+        call(fn, weights, means, covs, n=20_000, generator=_generator()),
         "return two things: the points x and their causes k.",
     )
     expect_shape(x, (20_000, 2), "n points in d dimensions.")
     expect_shape(k, (20_000,), "one cause a point: k (n,).")
-    left = x[:, 0] < 0
     expect(
-        ((x[:, 0].abs() - 80).abs() < 45).all(),
-        "some points lie between the two far clusters: choose *one* component for each point; do not average"
-        " the components.",
+        k.dtype == torch.int64,
+        f"k holds whole numbers (torch.int64), for use as an index; yours is {k.dtype}.",
     )
+    far = torch.cdist(x.double(), means)
     expect(
-        bool((left == (torch.as_tensor(k) == 0)).all()),
+        (far.min(1).values < 300).all(),
+        "some points lie between the far clusters: choose *one* component for each point; do not"
+        " average the components.",
+    )
+    home = far.argmin(1)
+    expect(
+        torch.equal(home, k),
         "k does not tell which component made the point: use the same k for the mean, and return it.",
     )
+    _causes_drawn(k, weights)
+    _draws_of_each(x.double(), home, means, covs)
+    _generator_decides(fn, x)
+    _other_mixtures(fn)
+
+
+def _causes_drawn(k, weights):
+    """How often, and in which order, the causes come."""
+    counts = torch.bincount(k, minlength=3)
+    expect_value(
+        counts / len(k),
+        weights,
+        "the components have the weights 0.5, 0.2 and 0.3: choose k with the weights.",
+        (
+            (
+                torch.ones(3) / 3,
+                "every component comes equally often: choose k with the weights, not uniformly.",
+            ),
+            (weights.softmax(0), "the weights are probabilities already: no softmax."),
+            (
+                weights.square() / weights.square().sum(),
+                "the weights are used twice: only the choice of k has them.",
+            ),
+        ),
+        atol=0.02,
+        rtol=0,
+    )
     expect_close(
-        left.double().mean(), 0.7, "component 0 has weight 0.7: choose k with the weights.", atol=0.02, rtol=0
+        torch.bincount(k[:10_000], minlength=3) / 10_000,
+        weights,
+        "the draws are sorted by component: choose k for each point anew, in random order.",
+        atol=0.03,
+        rtol=0,
     )
-    _draws_of_each(x, left, means, covs)
-    again, _ = call(fn, weights, means, covs, 20_000, _generator())
     expect(
-        torch.equal(torch.as_tensor(again), torch.as_tensor(x)),
-        "the same generator must give the same draws: pass `generator=generator` to every random function.",
+        not torch.equal(counts, (weights * len(k)).round().long()),
+        "every component gets exactly its share of the points: how many it gets is random, too. Roll"
+        " the die for each point.",
     )
-    three, _ = call(
-        fn, torch.ones(4).double() / 4, _random(4, 3), torch.eye(3).double().repeat(4, 1, 1), 5, _generator()
-    )
-    expect_shape(three, (5, 3), "K = 4 components in d = 3 dimensions: is a size or an axis fixed to 2?")
 
 
-def _draws_of_each(x, left, means, covs):
-    """Mean and covariance of the draws of each component."""
-    for k, mine in enumerate((left, ~left)):
-        own = x[mine]
-        expect_close(own.mean(0), means[k], "the draws of a component have its mean μ_k.", atol=0.15, rtol=0)
+def _draws_of_each(x, home, means, covs):
+    """Mean, covariance and shape of each component's draws, seen through L⁻¹: a right draw is ε again."""
+    ones = torch.ones(2, 2)
+    for k in range(3):
         L = torch.linalg.cholesky(covs[k])
-        found = own.T.cov()
-        for wrong, hint in (
+        eps = torch.linalg.solve(L, (x[home == k] - means[k]).T).T
+        expect(
+            eps.std(0).max() > 1e-6, "the draws of a component are one point: ε is drawn once, or not at all."
+        )
+        random = ((0.5 * torch.ones(2), "ε has the mean 0 and variance 1: torch.randn, not torch.rand."),)
+        hint = "the draws of a component have its mean μ_k."
+        expect_value(eps.mean(0), torch.zeros(2), hint, random, atol=0.09, rtol=0)
+        causes = (
             (L.T @ L, "the covariance of your draws is LᵀL instead of LLᵀ: each point is L ε, not ε L."),
             (covs[k] @ covs[k], "you multiply ε by Σ; the factor is its Cholesky factor L, with LLᵀ = Σ."),
-            (torch.eye(2).double(), "the draws of a component have covariance I: is the factor L_k missing?"),
-        ):
-            expect(not torch.allclose(found, wrong, atol=0.35, rtol=0.05), hint)
-        expect_close(found, covs[k], "the draws of component k must have covariance Σ_k.", atol=0.35, rtol=0)
+            (torch.eye(2), "the draws of a component have covariance I: is the factor L_k missing?"),
+            (L @ ones.double() @ L.T, "the coordinates of a point share one random number: ε is (n, d)."),
+            (
+                covs[k].diag().diag(),
+                "the coordinates do not correlate: take the Cholesky factor of the whole Σ.",
+            ),
+            (covs[0], "all components have the covariance of the first: index the factors with k, too."),
+        )
+        seen = [(torch.linalg.solve(L, torch.linalg.solve(L, C.double()).T), why) for C, why in causes]
+        hint = "the draws of component k must have covariance Σ_k."
+        expect_value(eps.T.cov(), torch.eye(2), hint, seen, atol=0.13, rtol=0)
+        expect_normal(eps, 1.0, "mean and covariance are right, but the draws are not Gaussian: torch.randn.")
+
+
+def _generator_decides(fn, x):
+    """The same generator, the same draws; another state, other draws."""
+    again, _ = call(fn, *_TOY, 20_000, _generator())
+    expect(
+        torch.equal(torch.as_tensor(again), x),
+        "the same generator must give the same draws: pass `generator=generator` to every random function.",
+    )
+    one = _generator()
+    first, _ = call(fn, *_TOY, 8, one)
+    second, _ = call(fn, *_TOY, 8, one)
+    other, _ = call(fn, *_TOY, 8, _generator(1))
+    expect(
+        not torch.equal(first, other),
+        "two different generators give the same draws: use the one you are given, not one of your own.",
+    )
+    expect(
+        not torch.equal(first, second),
+        "drawing again from the same generator repeats the draws: use it as it comes; do not seed or copy it.",
+    )
+
+
+def _other_mixtures(fn):
+    """Another number of components, another dimension, another dtype."""
+    four = (torch.ones(4).double() / 4, seeded(4, 3), torch.eye(3).double().repeat(4, 1, 1))
+    x, _ = call(fn, *four, 5, _generator())
+    expect_shape(x, (5, 3), "K = 4 components in d = 3 dimensions: is a size or an axis fixed to 2?")
+    expect_like(x, four[1])
+    x, k = call(fn, *(part[:1] for part in four), 1, _generator())
+    expect_shape(x, (1, 3), "one draw from one component is x (1, d): no squeeze().")
+    expect_shape(k, (1,), "one draw from one component has k (1,): no squeeze().")
 
 
 @exercise(
     "02.responsibilities",
     verified=(
-        "rows sum to 1; Bayes on three numbers; log p is the weighted sum; fine at log-densities of -5000"
+        "true values for seven points and three components; fine for points at log-densities of -5000"
+        " beside others at 3000, and for components 800 nats behind"
     ),
 )
 def responsibilities(fn):
     log_w = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
-    log_n = _random(7, 3)
-    log_r, log_px = _pair(call(fn, log_w, log_n), "return two things: log r (N, K) and log p(x) (N,).")
-    expect_shape(log_r, (7, 3), "one log responsibility for each point and component.")
+    log_n = seeded(7, 3)
+    log_r, log_px = pair_of(call(fn, log_w, log_n), "return two things: log r (N, K) and log p(x) (N,).")
+    expect_shape(log_r, (7, 3), "first log r: one log responsibility for each point and component.")
     expect_shape(
         log_px, (7,), "log p(x): one number a point, the sum over components (dim=1) inside the logarithm."
     )
-    far, far_px = call(fn, log_w, log_n - 5000)
-    expect(
-        torch.isfinite(far).all() and torch.isfinite(far_px).all(),
-        "with log-densities near -5000 every exp() is 0 and its logarithm -inf: use torch.logsumexp, no exp()"
-        " first.",
+    _resp_values(log_w, log_n, log_r, log_px)
+    for out, shape in zip(call(fn, log_w, log_n[:1]), ((1, 3), (1,))):
+        expect_shape(out, shape, "one point is one row, too: no squeeze().")
+    _resp_far_away(fn, log_w, log_n, log_r, log_px)
+
+
+def _resp_values(log_w, log_n, log_r, log_px):
+    """True values, and what the usual mistakes give instead."""
+    joint = log_w + log_n
+    true_px = torch.logsumexp(joint, 1)
+    expect_value(
+        log_px,
+        true_px,
+        "log p(x) is log Σ_k exp(log w_k + log p(x | k)), summed over the components.",
+        (
+            (
+                log_n.logsumexp(1),
+                "log p(x) of equal densities 1 is log Σ w = 0: sum w_k p(x | k), not p(x | k).",
+            ),
+            (true_px.exp(), "this is p(x); return its logarithm."),
+            (joint.sum(1), "you add the logarithms: that is the logarithm of a product. Use logsumexp."),
+            (joint.max(1).values, "you take the largest term for the sum: use logsumexp."),
+            (
+                true_px - torch.tensor(3.0).log(),
+                "the sum over components is no mean: nothing is divided by K.",
+            ),
+            (
+                (log_n - log_w).logsumexp(1),
+                "the log weights are subtracted; log w + log p(x | k) is the joint.",
+            ),
+        ),
     )
-    columns = log_r.exp().sum(0)
-    expect(
-        not torch.allclose(columns, torch.ones_like(columns)),
-        "your columns sum to 1: normalise over the components (dim=1), so that each point's row sums to 1.",
-    )
-    expect(
-        not torch.allclose(log_r.sum(1), torch.ones(7, dtype=torch.float64)),
-        "return the logarithm of the responsibilities; your rows sum to 1 without exp().",
-    )
-    expect_close(
-        log_r.exp().sum(1), torch.ones(7), "each row of exp(log r) must sum to 1: subtract log p(x)."
-    )
-    flat, flat_px = call(fn, log_w, torch.zeros(4, 3, dtype=torch.float64))
-    expect_close(
-        flat.exp(),
-        log_w.exp().expand(4, 3),
-        "where all components have the same density, the responsibilities are the weights: add log w first.",
-    )
-    expect_close(
-        flat_px,
-        torch.zeros(4),
-        "log p(x) of equal densities 1 is log Σ w = 0: sum w_k p(x | k), not p(x | k).",
-    )
-    expect_close(
-        log_r + log_px[:, None],
-        log_w + log_n,
+    expect_value(
+        log_r,
+        joint - true_px[:, None],
         "log r + log p(x) must be the log joint, log w + log p(x | k) (equation 3).",
+        (
+            (
+                joint - joint.logsumexp(0),
+                "your columns sum to 1: normalise over the components (dim=1), so that each point's row"
+                " sums to 1.",
+            ),
+            (
+                joint.softmax(1),
+                "return the logarithm of the responsibilities; your rows sum to 1 without exp().",
+            ),
+            (joint, "each row of exp(log r) must sum to 1: subtract log p(x)."),
+            (
+                log_n - true_px[:, None],
+                "where all components have the same density, the responsibilities are the weights: add"
+                " log w first.",
+            ),
+            (
+                log_n.log_softmax(1),
+                "you leave the weights out of the responsibilities: they are the normalised log w + log"
+                " p(x | k).",
+            ),
+            (joint + true_px[:, None], "subtract log p(x); you add it."),
+        ),
     )
+    expect_double(log_r, joint - true_px[:, None])
+    expect_double(log_px, true_px)
+
+
+def _resp_far_away(fn, log_w, log_n, log_r, log_px):
+    """Values, not only their finiteness, where every exp() is 0 or ∞."""
+    far, far_px = call(fn, log_w, log_n - 5000)
+    good = torch.isfinite(far).all() and torch.isfinite(far_px).all()
+    hint = (
+        "with log-densities near -5000 every exp() is 0 and its logarithm -inf: use torch.logsumexp, no"
+        " exp() first."
+    )
+    expect(good, hint)
+    hint = (
+        "log-densities 5000 lower make log p(x) 5000 lower and change no responsibility: no clamp, no"
+        " small number."
+    )
+    expect_close(far_px, log_px - 5000, hint)
+    expect_close(far, log_r, hint)
+    shift = torch.tensor([0.0, -5000, 3000, -1000, 20, 700, -5]).double()[:, None]
+    far, far_px = call(fn, log_w, log_n + shift)
+    hint = (
+        "one point at -5000, another at 3000: each row has a largest term of its own, and one maximum"
+        " of the whole table does not save the other rows. torch.logsumexp(…, 1) takes each row's."
+    )
+    expect_close(far, log_r, hint)
+    expect_close(far_px, log_px + shift[:, 0], hint)
+    behind = torch.tensor([[0.0, -800.0, -5000.0]]).double()
+    far, far_px = call(fn, torch.zeros(3).double(), behind)
+    expect(
+        torch.isfinite(far).all(),
+        "a component 800 nats behind has log r = -800; yours is -inf, since exp(-800) is 0. Subtract"
+        " logarithms; do not take the logarithm of a softmax.",
+    )
+    expect_close(
+        far,
+        behind,
+        "a component 800 nats behind has log r = -800; yours stops earlier: no small number inside the"
+        " logarithm, and no clamp.",
+    )
+    expect_close(far_px, [0.0], "beside a component 800 nats ahead the others add nothing to log p(x).")
 
 
 @exercise(
     "02.m_step",
     verified=(
-        "hard labels give shares and group means; fractions of points count; components need not be equal"
+        "true weights and means, for hard labels and for fractions; components need not be equal, and"
+        " one may own next to nothing"
     ),
 )
 def weights_and_means(fn):
-    x = _random(6, 2, seed=1)
+    x = seeded(6, 2, seed=1)
     hard = torch.eye(2, dtype=torch.float64)[torch.tensor([0, 0, 0, 0, 1, 1])]
-    weights, means = _pair(call(fn, x, hard), "return two things: the weights (K,) and the means (K, d).")
-    expect_shape(weights, (2,), "one weight per component: sum the responsibilities over the points (dim=0).")
+    out = call(fn, x, hard)
+    weights, means = pair_of(out, "return two things: the weights (K,) and the means (K, d).")
+    expect_shape(
+        weights, (2,), "first one weight per component: sum the responsibilities over the points (dim=0)."
+    )
     expect_shape(means, (2, 2), "one mean per component: responsibilities (K, N) times points (N, d).")
-    expect(
-        not torch.allclose(weights.sum(), torch.tensor(6.0, dtype=torch.float64)),
-        "your weights sum to N: divide the number of points owned, R_k, by N.",
-    )
-    expect_close(
-        weights, [4 / 6, 2 / 6], "with four points in the first of two groups the weights are 4/6 and 2/6."
-    )
-    groups = torch.stack([x[:4].mean(0), x[4:].mean(0)])
-    expect(
-        not torch.allclose(means, hard.T @ x / 6),
-        "you divide the means by N; a component's mean is over the points it owns: divide by R_k.",
-    )
-    expect_close(means, groups, "with hard assignments the means are the means of the groups.")
-    soft = _random(50, 3, seed=2).softmax(1)
-    points = _random(50, 4, seed=3)
-    weights, means = call(fn, points, soft)
-    expect_shape(means, (3, 4), "K = 3 components in d = 4 dimensions: is a size or an axis fixed to 2?")
-    expect_close(
-        weights.sum(), 1.0, "the weights must sum to 1: the share of all points that each component owns."
-    )
-    expect_close(
+    expect_value(
         weights,
-        soft.mean(0),
-        "fractions of points count: add up the responsibilities as they are. Do not turn them into hard"
-        " choices.",
+        [4 / 6, 2 / 6],
+        "with four points in the first of two groups the weights are 4/6 and 2/6.",
+        (
+            ([4, 2], "your weights sum to N: divide the number of points owned, R_k, by N."),
+            ([2, 1], "the number of points owned, R_k, is divided by N, the number of points, not by K."),
+            ([0.5, 0.5], "the weights are the shares of the points that the components own, not 1/K."),
+        ),
     )
-    pull = torch.einsum("nk,nkd->kd", soft, points[:, None] - means)
+    sums = hard.T @ x
+    expect_value(
+        means,
+        torch.stack([x[:4].mean(0), x[4:].mean(0)]),
+        "with hard assignments the means are the means of the groups.",
+        (
+            (
+                sums / 6,
+                "you divide the means by N; a component's mean is over the points it owns: divide by R_k.",
+            ),
+            (sums, "these are the sums of the points that a component owns: divide by R_k."),
+            (
+                sums / hard.sum(0),
+                "R_k divides along the wrong axis: each *row* of (K, d) is divided by its R_k; make R a"
+                " column with [:, None].",
+            ),
+            (
+                x.mean(0).expand(2, 2),
+                "both means are that of all points: weight each point by its responsibility.",
+            ),
+        ),
+    )
+    _m_step_with_fractions(fn)
+    _m_step_with_little(fn)
+
+
+def _m_step_with_fractions(fn):
+    """Three components in four dimensions, and no responsibility is 0 or 1."""
+    soft = seeded(50, 3, seed=2).softmax(1)
+    points = seeded(50, 4, seed=3) + 1
+    weights, means = call(fn, points, soft)
+    expect_shape(weights, (3,), "K = 3 components: is a size or an axis fixed to 2?")
+    expect_shape(means, (3, 4), "K = 3 components in d = 4 dimensions: is a size or an axis fixed to 2?")
+    argmax = torch.eye(3).double()[soft.argmax(1)]
+    squared = soft.square()
+    sharper = soft.softmax(1)
+    causes = (
+        (
+            argmax,
+            "fractions of points count: add up the responsibilities as they are. No hard choices (argmax).",
+        ),
+        (
+            squared / squared.sum(1, keepdim=True),
+            "the responsibilities are squared; add them up as they are.",
+        ),
+        (sharper, "the responsibilities are probabilities already: no softmax, no exp."),
+    )
+    hint = "the weights are the shares of all points that the components own: R_k / N with R_k = Σ_n r_nk."
+    expect_value(weights, soft.mean(0), hint, [(wrong.mean(0), why) for wrong, why in causes])
+    true = soft.T @ points / soft.sum(0)[:, None]
+    expect_value(
+        means,
+        true,
+        "at the maximum Σ_n r_nk (x_n − μ_k) = 0 for every component; it is not: μ_k = Σ_n r_nk x_n / R_k.",
+        [(wrong.T @ points / wrong.sum(0)[:, None], why) for wrong, why in causes],
+    )
+    expect_double(means, true)
+    expect_double(weights, soft.mean(0))
+
+
+def _m_step_with_little(fn):
+    """A component that owns a thousandth of a point has a mean all the same."""
+    soft = seeded(8, 2, seed=4).softmax(1) * torch.tensor([1.0, 1e-3]).double()
+    soft[:, 0] = 1 - soft[:, 1]
+    points = seeded(8, 3, seed=5) + 2
+    _, means = call(fn, points, soft)
     expect_close(
-        pull, torch.zeros(3, 4), "at the maximum Σ_n r_nk (x_n − μ_k) = 0 for every component; it is not."
+        means,
+        soft.T @ points / soft.sum(0)[:, None],
+        "a component that owns a thousandth of a point has a mean, too: divide by R_k itself, without clamp and"
+        " without adding a small number.",
     )
-
-
-def _log_px(x, weights, means, covs):
-    """log p(x) of a mixture, (N,)."""
-    return (MultivariateNormal(means, covs).log_prob(x[:, None]) + weights.log()).logsumexp(1)
 
 
 @exercise(
     "02.spike",
     verified=(
-        "a legal mixture; on three sets of points it beats one Gaussian by more than 100 nats, and fresh points prefer"
-        " the Gaussian: maximum likelihood is broken"
+        "a legal mixture; on three sets of points it beats one Gaussian by more than 100 nats, and"
+        " fresh points prefer the Gaussian: maximum likelihood is broken"
     ),
 )
 def spike(fn):
-    for seed in (0, 1, 2):
-        x = _random(40, 2, seed=seed) @ torch.tensor([[1.0, 0.4], [0.0, 0.7]], dtype=torch.float64) + seed
-        fresh = _random(4_000, 2, seed=seed + 10) @ torch.tensor([[1.0, 0.4], [0.0, 0.7]]).double() + seed
+    stretch = torch.tensor([[1.0, 0.4], [0.0, 0.7]], dtype=torch.float64)
+    for seed, size in enumerate((40, 25, 60)):
+        x = seeded(size, 2, seed=seed) @ stretch + seed
+        fresh = seeded(4_000, 2, seed=seed + 10) @ stretch + seed
         out = call(fn, x)
         expect(
             isinstance(out, (tuple, list)) and len(out) == 3,
             "return three things: weights, means, covariances.",
         )
-        _legal(*out)
+        legal(*out, x)
         one = MultivariateNormal(x.mean(0), x.T.cov())
-        each = _log_px(x, *out)
+        each = log_px_of(x, *out)
         gain = float(each.sum() - one.log_prob(x).sum())
-        _broken(each, gain, one.log_prob(x))
+        broken(each, gain, one.log_prob(x), out, x)
         expect(
-            _log_px(fresh, *out).mean() < one.log_prob(fresh).mean(),
-            "fresh points like your mixture better than the single Gaussian: that is a good model, not a broken one.",
+            log_px_of(fresh, *out).mean() < one.log_prob(fresh).mean(),
+            "fresh points like your mixture better than the single Gaussian: that is a good model, not"
+            " a broken one.",
         )
-
-
-def _legal(weights, means, covs):
-    expect_shape(weights, (2,), "two weights.")
-    expect_shape(means, (2, 2), "two means in the plane.")
-    expect_shape(covs, (2, 2, 2), "two covariances, each (2, 2).")
-    expect((torch.as_tensor(weights) > 0).all(), "both weights must be positive.")
-    expect_close(torch.as_tensor(weights).sum(), 1.0, "the weights must sum to 1.")
-    try:
-        torch.linalg.cholesky(torch.as_tensor(covs))
-        proper = bool((torch.as_tensor(covs).diagonal(dim1=1, dim2=2) > 0).all())
-    except torch.linalg.LinAlgError:
-        proper = False
-    expect(
-        proper,
-        "a covariance is not positive definite: σ = 0 gives no density. Take a tiny σ² instead, such as 1e-80.",
-    )
-
-
-def _broken(each, gain, single):
-    """The named failure: one point gains without limit, all others lose at most a constant."""
-    highest = float((each - single).max())
-    expect(
-        highest > 10,
-        "no point gains: the mean of the narrow component must lie *exactly* on one of the points, and its width be"
-        " tiny.",
-    )
-    lost = float((each - single).min())
-    expect(
-        lost > -30,
-        "some points have become all but impossible: the second component must cover all of them.",
-    )
-    expect(
-        gain > 100,
-        f"it beats one Gaussian by {gain:.0f} nats only: a spike ten times narrower is worth 2 log 10 = 4.6 nats more.",
-    )
 
 
 @exercise("02.bet", verified="a legal bet; the race below decides")
 def my_bet(fn):
     bet = call(fn)
-    whole = isinstance(bet, int) and not isinstance(bet, bool)
-    expect(whole, "bet on a whole number of starts.")
+    expect(is_whole(bet), "bet on a whole number of starts: return 3, say.")
     expect(0 <= bet <= 6, "there are six starts: between 0 and 6 of them can find all eight bumps.")
 
 
 @exercise(
     "02.kl_gaussians",
     verified=(
-        "zero for equal Gaussians; two cases by hand, in the right order; agrees with torch.distributions"
-        " in 4-D"
+        "zero for equal Gaussians; a case by hand; agrees with torch.distributions for correlated"
+        " Gaussians in 3-D and 4-D, in the right order"
     ),
 )
 def kl_gaussians(fn):
     zero, eye = torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
     shift = torch.tensor([3.0, 4.0], dtype=torch.float64)
-    out = call(fn, zero, eye, shift, eye)
+    out = torch.as_tensor(call(fn, zero, eye, shift, eye))
     expect_shape(out, (), "one number for a pair of Gaussians.")
+    for d in (3, 4):
+        compare_kl(fn, d)
     expect_close(
         call(fn, shift, 2 * eye, shift, 2 * eye),
         0.0,
         "the KL of a Gaussian to itself is 0: is the − d missing?",
     )
-    expect(
-        not torch.allclose(out, torch.tensor(25.0, dtype=torch.float64)),
-        "unit Gaussians 5 apart have KL ½·25 = 12.5, not 25: the factor ½ stands before the whole bracket.",
-    )
     expect_close(out, 12.5, "unit Gaussians at distance 5 have KL ½·5² = 12.5: check the term of the means.")
-    one = call(fn, zero, 4 * eye, zero, eye)
-    other = 0.5 * (0.5 - 2 + 2 * torch.log(torch.tensor(4.0)))
-    expect(
-        not torch.allclose(one, other.double(), atol=1e-4),
-        "you computed KL(b ‖ a): the covariance that is inverted belongs to the second Gaussian.",
-    )
-    expect(
-        not torch.allclose(one, (0.5 * (8 - 2 + torch.log(torch.tensor(16.0)))).double(), atol=1e-4),
-        "the sign of the log-determinants is turned: the second Gaussian's has a plus, the first's a minus.",
-    )
-    expect_close(
-        one, 3 - torch.log(torch.tensor(4.0)), "KL(N(0, 4I) ‖ N(0, I)) in 2-D is ½(8 − 2 − log 16) = 1.614."
-    )
-    _compare_in_four_dimensions(fn)
-
-
-def _compare_in_four_dimensions(fn):
-    """Correlated Gaussians against torch.distributions."""
-    a, b = _random(4, 6, seed=7), _random(4, 6, seed=8)
-    first = (_random(4, seed=9), a @ a.T / 4)
-    second = (_random(4, seed=10), b @ b.T / 4)
-    truth = kl_divergence(MultivariateNormal(*first), MultivariateNormal(*second))
-    expect_close(
-        call(fn, *first, *second), truth, "correlated Gaussians in 4-D: it differs from torch.distributions."
-    )

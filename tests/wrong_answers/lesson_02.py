@@ -2,39 +2,7 @@
 
 import torch
 
-
-def _draw(weights, means, covs, n, generator, factor=lambda L, eps: torch.einsum("nij,nj->ni", L, eps)):
-    k = torch.multinomial(weights, n, replacement=True, generator=generator)
-    eps = torch.randn(n, means.shape[1], generator=generator, dtype=means.dtype)
-    return means[k] + factor(torch.linalg.cholesky(covs)[k], eps), k
-
-
-def draws_averaged(weights, means, covs, n, generator):
-    eps = torch.randn(n, means.shape[1], generator=generator, dtype=means.dtype)
-    k = torch.multinomial(weights, n, replacement=True, generator=generator)
-    return sum(
-        w * (mean + eps @ torch.linalg.cholesky(cov).T) for w, mean, cov in zip(weights, means, covs)
-    ), k
-
-
-def draws_turned(weights, means, covs, n, generator):
-    return _draw(weights, means, covs, n, generator, lambda L, eps: torch.einsum("nji,nj->ni", L, eps))
-
-
-def draws_with_covariance(weights, means, covs, n, generator):
-    return _draw(weights, means, covs, n, generator, lambda L, eps: torch.einsum("nij,nj->ni", L @ L.mT, eps))
-
-
-def draws_without_factor(weights, means, covs, n, generator):
-    return _draw(weights, means, covs, n, generator, lambda L, eps: eps)
-
-
-def draws_equal_weights(weights, means, covs, n, generator):
-    return _draw(torch.ones_like(weights), means, covs, n, generator)
-
-
-def draws_without_generator(weights, means, covs, n, generator):
-    return _draw(weights, means, covs, n, None)
+from tests.wrong_answers import draws_02 as draws
 
 
 def resp_over_points(log_weights, log_probs):
@@ -62,6 +30,77 @@ def resp_not_normalised(log_weights, log_probs):
     return log_joint, log_joint.logsumexp(1)
 
 
+def resp_of_one_maximum(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    top = log_joint.max()
+    log_px = top + (log_joint - top).exp().sum(1).log()
+    return log_joint - log_px[:, None], log_px
+
+
+def resp_with_a_small_number(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    return (log_joint.softmax(1) + 1e-10).log(), log_joint.logsumexp(1)
+
+
+def resp_log_of_softmax(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    return log_joint.softmax(1).log(), log_joint.logsumexp(1)
+
+
+def resp_clamped(log_weights, log_probs):
+    log_joint = (log_weights + log_probs).clamp(min=-700)
+    log_px = log_joint.logsumexp(1)
+    return log_joint - log_px[:, None], log_px
+
+
+def resp_largest_for_the_sum(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    log_px = log_joint.max(1).values
+    return log_joint - log_px[:, None], log_px
+
+
+def resp_sum_of_logarithms(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    return log_joint.log_softmax(1), log_joint.sum(1)
+
+
+def resp_with_density(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    return log_joint.log_softmax(1), log_joint.logsumexp(1).exp()
+
+
+def resp_unweighted_but_right_density(log_weights, log_probs):
+    return log_probs.log_softmax(1), (log_weights + log_probs).logsumexp(1)
+
+
+def resp_weights_subtracted(log_weights, log_probs):
+    log_joint = log_probs - log_weights
+    log_px = log_joint.logsumexp(1)
+    return log_joint - log_px[:, None], log_px
+
+
+def resp_added(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    log_px = log_joint.logsumexp(1)
+    return log_joint + log_px[:, None], log_px
+
+
+def resp_in_float32(log_weights, log_probs):
+    log_joint = (log_weights + log_probs).float()
+    log_px = log_joint.logsumexp(1)
+    return (log_joint - log_px[:, None]).double(), log_px.double()
+
+
+def resp_turned_round(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    return log_joint.logsumexp(1), log_joint.log_softmax(1)
+
+
+def resp_squeezed(log_weights, log_probs):
+    log_joint = log_weights + log_probs
+    return log_joint.log_softmax(1).squeeze(), log_joint.logsumexp(1)
+
+
 def m_step_counts(x, resp):
     owned = resp.sum(0)
     return owned, resp.T @ x / owned[:, None]
@@ -79,6 +118,43 @@ def m_step_hard(x, resp):
 
 def m_step_over_components(x, resp):
     return resp.mean(1), resp.T @ x / resp.sum(0)[:, None]
+
+
+def m_step_along_the_wrong_axis(x, resp):
+    owned = resp.sum(0)
+    sums = resp.T @ x
+    return owned / len(x), sums / owned if sums.shape[1] == len(owned) else sums / owned[:, None]
+
+
+def m_step_sums(x, resp):
+    return resp.mean(0), resp.T @ x
+
+
+def m_step_clamped(x, resp):
+    owned = resp.sum(0)
+    return owned / len(x), resp.T @ x / owned.clamp(min=1)[:, None]
+
+
+def m_step_means_first(x, resp):
+    owned = resp.sum(0)
+    return resp.T @ x / owned[:, None], owned / len(x)
+
+
+def m_step_squared(x, resp):
+    square = resp.square() / resp.square().sum(1, keepdim=True)
+    owned = square.sum(0)
+    return owned / len(x), square.T @ x / owned[:, None]
+
+
+def m_step_equal_weights(x, resp):
+    owned = resp.sum(0)
+    return torch.full_like(owned, 1 / len(owned)), resp.T @ x / owned[:, None]
+
+
+def m_step_in_float32(x, resp):
+    x, resp = x.float(), resp.float()
+    owned = resp.sum(0)
+    return (owned / len(x)).double(), (resp.T @ x / owned[:, None]).double()
 
 
 def _kl(mean_a, cov_a, mean_b, cov_b, dimensions=1.0, factor=0.5, log_sign=1.0):
@@ -101,6 +177,54 @@ def kl_without_half(mean_a, cov_a, mean_b, cov_b):
 
 def kl_determinants_turned(mean_a, cov_a, mean_b, cov_b):
     return _kl(mean_a, cov_a, mean_b, cov_b, log_sign=-1.0)
+
+
+def kl_determinants_missing(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a, cov_a, mean_b, cov_b, log_sign=0.0)
+
+
+def kl_means_missing(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a, cov_a, mean_a, cov_b)
+
+
+def kl_means_by_the_first(mean_a, cov_a, mean_b, cov_b):
+    gap = mean_b - mean_a
+    return _kl(mean_a, cov_a, mean_a, cov_b) + gap @ torch.linalg.solve(cov_a, gap) / 2
+
+
+def kl_means_not_halved(mean_a, cov_a, mean_b, cov_b):
+    gap = mean_b - mean_a
+    return _kl(mean_a, cov_a, mean_b, cov_b) + gap @ torch.linalg.solve(cov_b, gap) / 2
+
+
+def kl_quotient(mean_a, cov_a, mean_b, cov_b):
+    wrong = (cov_a / cov_b).trace() - torch.linalg.solve(cov_b, cov_a).trace()
+    return _kl(mean_a, cov_a, mean_b, cov_b) + wrong / 2
+
+
+def kl_without_logarithm(mean_a, cov_a, mean_b, cov_b):
+    ratio = cov_b.det() / cov_a.det()
+    return _kl(mean_a, cov_a, mean_b, cov_b, log_sign=0.0) + ratio / 2
+
+
+def kl_in_two_dimensions(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a, cov_a, mean_b, cov_b, dimensions=2 / len(mean_a))
+
+
+def kl_in_bits(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a, cov_a, mean_b, cov_b) / torch.tensor(2.0).log()
+
+
+def kl_of_one_dimension(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a, cov_a, mean_b, cov_b, dimensions=1 / len(mean_a))
+
+
+def kl_in_a_matrix(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a, cov_a, mean_b, cov_b).view(1, 1)
+
+
+def kl_in_float32(mean_a, cov_a, mean_b, cov_b):
+    return _kl(mean_a.float(), cov_a.float(), mean_b.float(), cov_b.float()).double()
 
 
 def spike_of_an_honest_fit(x):
@@ -128,6 +252,34 @@ def spike_too_wide(x):
     return _spiked(x, x[0], 1e-9, x.T.cov())
 
 
+def spike_beside_the_point(x):
+    return _spiked(x, x[0] + 1e-3, 1e-80, x.T.cov())
+
+
+def spike_in_float32(x):
+    return [part.float() for part in _spiked(x, x[0], 1e-30, x.T.cov())]
+
+
+def spike_lopsided(x):
+    weights, means, covs = _spiked(x, x[0], 1e-80, x.T.cov())
+    covs[1, 0, 1] = 0
+    return weights, means, covs
+
+
+def spike_of_weight_two(x):
+    weights, means, covs = _spiked(x, x[0], 1e-80, x.T.cov())
+    return 2 * weights, means, covs
+
+
+def spike_without_covariances(x):
+    return _spiked(x, x[0], 1e-80, x.T.cov())[:2]
+
+
+def spike_with_one_weight(x):
+    weights, means, covs = _spiked(x, x[0], 1e-80, x.T.cov())
+    return torch.tensor([0.0, 1.0], dtype=x.dtype), means, covs
+
+
 def bet_too_high():
     return 7
 
@@ -136,42 +288,107 @@ def bet_in_words():
     return 2.5
 
 
+def bet_negative():
+    return -1
+
+
+def bet_yes():
+    return True
+
+
+def bet_as_text():
+    return "four"
+
+
 WRONG = {
     "02.sample": [
-        (draws_averaged, "choose *one* component"),
-        (draws_turned, "LᵀL instead of LLᵀ"),
-        (draws_with_covariance, "its Cholesky factor L"),
-        (draws_without_factor, "is the factor L_k missing"),
-        (draws_equal_weights, "choose k with the weights"),
-        (draws_without_generator, "the same generator"),
+        (draws.averaged, "choose *one* component"),
+        (draws.turned, "LᵀL instead of LLᵀ"),
+        (draws.with_covariance, "its Cholesky factor L"),
+        (draws.without_factor, "is the factor L_k missing"),
+        (draws.equal_weights, "not uniformly"),
+        (draws.without_generator, "the same generator"),
+        (draws.uniform_noise, "not torch.rand"),
+        (draws.uniform_noise_standardised, "not Gaussian"),
+        (draws.in_shares, "exactly its share"),
+        (draws.sorted, "sorted by component"),
+        (draws.with_softmax, "no softmax"),
+        (draws.with_deviations_only, "do not correlate"),
+        (draws.of_first_covariance, "covariance of the first"),
+        (draws.of_one_number, "share one random number"),
+        (draws.of_one_noise, "ε is drawn once"),
+        (draws.with_own_generator, "not one of your own"),
+        (draws.from_a_copy, "do not seed or copy it"),
+        (draws.with_another_cause, "which component made the point"),
+        (draws.with_decimal_causes, "whole numbers"),
+        (draws.in_float32, "float32 comes out"),
+        (draws.without_causes, "return two things"),
+        (draws.squeezed, "no squeeze"),
     ],
     "02.responsibilities": [
         (resp_over_points, "your columns sum to 1"),
-        (resp_without_weights, "the responsibilities are the weights"),
+        (resp_without_weights, "sum w_k p(x | k), not p(x | k)"),
         (resp_outside_log_space, "use torch.logsumexp"),
         (resp_not_logarithms, "return the logarithm"),
         (resp_not_normalised, "subtract log p(x)"),
+        (resp_of_one_maximum, "one maximum of the whole table"),
+        (resp_with_a_small_number, "no small number inside"),
+        (resp_log_of_softmax, "the logarithm of a softmax"),
+        (resp_clamped, "no clamp"),
+        (resp_largest_for_the_sum, "the largest term"),
+        (resp_sum_of_logarithms, "you add the logarithms"),
+        (resp_with_density, "return its logarithm"),
+        (resp_unweighted_but_right_density, "leave the weights out"),
+        (resp_weights_subtracted, "are subtracted"),
+        (resp_added, "you add it"),
+        (resp_in_float32, "float32"),
+        (resp_turned_round, "first log r"),
+        (resp_squeezed, "one point is one row"),
     ],
     "02.m_step": [
         (m_step_counts, "your weights sum to N"),
         (m_step_means_over_all, "divide by R_k"),
         (m_step_hard, "fractions of points count"),
         (m_step_over_components, "over the points (dim=0)"),
+        (m_step_along_the_wrong_axis, "along the wrong axis"),
+        (m_step_sums, "these are the sums"),
+        (m_step_clamped, "without clamp"),
+        (m_step_means_first, "first one weight"),
+        (m_step_squared, "are squared"),
+        (m_step_equal_weights, "not 1/K"),
+        (m_step_in_float32, "float32"),
     ],
     "02.spike": [
         (spike_of_an_honest_fit, "no point gains"),
         (spike_of_width_zero, "not positive definite"),
         (spike_alone, "must cover all of them"),
         (spike_too_wide, "nats only"),
+        (spike_beside_the_point, "beside the points"),
+        (spike_in_float32, "dtype=x.dtype"),
+        (spike_lopsided, "is symmetric"),
+        (spike_of_weight_two, "sum to 1"),
+        (spike_without_covariances, "three things"),
+        (spike_with_one_weight, "must be positive"),
     ],
     "02.bet": [
         (bet_too_high, "between 0 and 6"),
         (bet_in_words, "a whole number"),
     ],
     "02.kl_gaussians": [
-        (kl_turned, "belongs to the second Gaussian"),
+        (kl_turned, "you computed KL(b ‖ a)"),
         (kl_without_d, "is the − d missing"),
-        (kl_without_half, "the factor ½"),
+        (kl_without_half, "not 25"),
         (kl_determinants_turned, "sign of the log-determinants"),
+        (kl_determinants_missing, "log-determinants are missing"),
+        (kl_means_missing, "term of the means is missing"),
+        (kl_means_by_the_first, "in the term of the means, the covariance"),
+        (kl_means_not_halved, "term of the means is not halved"),
+        (kl_quotient, "no quotient"),
+        (kl_without_logarithm, "counts by its logarithm"),
+        (kl_in_two_dimensions, "not − 2"),
+        (kl_in_bits, "natural logarithm"),
+        (kl_of_one_dimension, "not − 1"),
+        (kl_in_a_matrix, "one number for a pair"),
+        (kl_in_float32, "float32"),
     ],
 }

@@ -36,6 +36,82 @@ def loss_detached(model, x, sigma):
     return (model(noisy).detach() - x).square().mean()
 
 
+def _loss(model, x, sigma, noise):
+    return (model(x + sigma * noise) - x).square().mean()
+
+
+def loss_root_of_sigma(model, x, sigma):
+    return _loss(model, x, sigma**0.5, torch.randn_like(x))
+
+
+def loss_without_sigma(model, x, sigma):
+    return _loss(model, x, 1.0, torch.randn_like(x))
+
+
+def loss_uniform_noise(model, x, sigma):
+    return _loss(model, x, sigma, torch.rand_like(x))
+
+
+def loss_flat_noise(model, x, sigma):
+    return _loss(model, x, sigma, (torch.rand_like(x) - 0.5) * 12**0.5)
+
+
+def loss_noise_for_all_rows(model, x, sigma):
+    return _loss(model, x, sigma, torch.randn_like(x[:1]).expand_as(x))
+
+
+def loss_seeded(model, x, sigma):
+    generator = torch.Generator().manual_seed(0)
+    return _loss(model, x, sigma, torch.randn(x.shape, generator=generator).to(x))
+
+
+def loss_absolute(model, x, sigma):
+    return (model(x + sigma * torch.randn_like(x)) - x).abs().mean()
+
+
+def loss_root(model, x, sigma):
+    return _loss(model, x, sigma, torch.randn_like(x)).sqrt()
+
+
+def loss_half(model, x, sigma):
+    return _loss(model, x, sigma, torch.randn_like(x)) / 2
+
+
+def loss_mean_squared(model, x, sigma):
+    return (model(x + sigma * torch.randn_like(x)) - x).mean().square()
+
+
+def loss_over_variance(model, x, sigma):
+    return ((model(x + sigma * torch.randn_like(x)) - x) / sigma).square().mean()
+
+
+def loss_of_rows(model, x, sigma):
+    return (model(x + sigma * torch.randn_like(x)) - x).flatten(1).square().mean(1)
+
+
+def loss_of_mean_level(model, x, sigma):
+    return _loss(model, x, torch.as_tensor(sigma).mean(), torch.randn_like(x))
+
+
+def loss_on_the_cpu(model, x, sigma):
+    return _loss(model, x, sigma, torch.randn(x.shape))
+
+
+def loss_in_double(model, x, sigma):
+    return _loss(model, x, sigma, torch.randn_like(x)).double()
+
+
+def loss_with_backward(model, x, sigma):
+    loss = _loss(model, x, sigma, torch.randn_like(x))
+    if loss.requires_grad:
+        loss.backward(retain_graph=True)
+    return loss
+
+
+def loss_of_clean_answer(model, x, sigma):
+    return (model(x) - (x + sigma * torch.randn_like(x))).square().mean()
+
+
 def datum_single():
     return torch.zeros(1, 2), torch.tensor([5.0, 0.0])
 
@@ -48,6 +124,34 @@ def datum_decided():
     return torch.tensor([[-9.0, 0.0], [9.0, 0.0]]), torch.tensor([3.0, 0.0])
 
 
+def datum_of_integers():
+    return torch.tensor([[-3, 0], [3, 0]]), torch.tensor([0, 0])
+
+
+def datum_of_two_dtypes():
+    return torch.tensor([[-3.0, 0.0], [3.0, 0.0]]).double(), torch.zeros(2)
+
+
+def datum_at_infinity():
+    return torch.tensor([[-float("inf"), 0.0], [3.0, 0.0]]), torch.zeros(2)
+
+
+def datum_in_a_row():
+    return torch.tensor([[-3.0, 0.0], [3.0, 0.0]]), torch.zeros(1, 2)
+
+
+def datum_alone():
+    return torch.tensor([[-3.0, 0.0], [3.0, 0.0]])
+
+
+def datum_as_columns():
+    return torch.tensor([[-3.0, 3.0, 0.0], [0.0, 0.0, 9.0]]), torch.zeros(2)
+
+
+def datum_at_the_mean():
+    return torch.tensor([[-2.2, 0.0], [0.0, 1.5], [2.2, 0.0]]), torch.zeros(2)
+
+
 def score_sign(model, noisy, sigma):
     return (noisy - model(noisy)) / sigma**2
 
@@ -58,6 +162,51 @@ def score_undivided(model, noisy, sigma):
 
 def score_by_sigma(model, noisy, sigma):
     return (model(noisy) - noisy) / sigma
+
+
+def score_multiplied(model, noisy, sigma):
+    return (model(noisy) - noisy) * sigma**2
+
+
+def score_halved(model, noisy, sigma):
+    return (model(noisy) - noisy) / (2 * sigma**2)
+
+
+def score_of_the_answer(model, noisy, sigma):
+    return model(noisy) / sigma**2
+
+
+def score_without_brackets(model, noisy, sigma):
+    return model(noisy) - noisy / sigma**2
+
+
+def score_one_plus(model, noisy, sigma):
+    return (model(noisy) - noisy) / (1 + sigma**2)
+
+
+def score_of_the_noise(model, noisy, sigma):
+    return -noisy / sigma**2
+
+
+def score_twice(model, noisy, sigma):
+    answer = model(noisy)
+    return (model(answer) - answer) / sigma**2
+
+
+def score_in_float32(model, noisy, sigma):
+    return ((model(noisy) - noisy).float() / sigma**2).to(noisy)
+
+
+def score_of_rows(model, noisy, sigma):
+    return (model(noisy) - noisy).flatten(1) / sigma**2
+
+
+def score_summed(model, noisy, sigma):
+    return (model(noisy) - noisy).sum(1) / sigma**2
+
+
+def score_in_double(model, noisy, sigma):
+    return (model(noisy) - noisy).double() / sigma**2
 
 
 def gain_text():
@@ -103,6 +252,123 @@ def down_noisy_start(model, start, levels):
     return x
 
 
+def _pairs(levels):
+    return [*levels[1:], 0.0]
+
+
+def down_squared(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(x) + after**2 * torch.randn_like(x)
+    return x
+
+
+def down_difference(model, start, levels):
+    x = start
+    for before, after in zip(levels, levels[1:]):
+        x = model(x) + (before**2 - after**2) ** 0.5 * torch.randn_like(x)
+    return model(x)
+
+
+def down_unit_noise(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(x) + (after > 0) * torch.randn_like(x)
+    return x
+
+
+def down_last_level(model, start, levels):
+    x = start
+    for i in range(len(levels)):
+        x = model(x) + (i < len(levels) - 1) * levels[-1] * torch.randn_like(x)
+    return x
+
+
+def down_upwards(model, start, levels):
+    x = start
+    for after in [*reversed(levels[1:]), 0.0]:
+        x = model(x) + after * torch.randn_like(x)
+    return x
+
+
+def down_same_noise(model, start, levels):
+    x, eps = start, torch.randn_like(start)
+    for after in _pairs(levels):
+        x = model(x) + after * eps
+    return x
+
+
+def down_uniform(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(x) + after * torch.rand_like(x)
+    return x
+
+
+def down_flat(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(x) + after * (torch.rand_like(x) - 0.5) * 12**0.5
+    return x
+
+
+def down_noise_of_rows(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(x) + after * torch.randn_like(x.flatten(1)[:, :1]).view(-1, *[1] * (x.dim() - 1))
+    return x
+
+
+def down_seeded(model, start, levels):
+    x, generator = start, torch.Generator().manual_seed(0)
+    for after in _pairs(levels):
+        x = model(x) + after * torch.randn(x.shape, generator=generator).to(x)
+    return x
+
+
+def down_always_from_start(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(start) + after * torch.randn_like(x)
+    return x
+
+
+def down_without_the_answer(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        model(x)
+        x = x + after * torch.randn_like(x)
+    return x
+
+
+def down_for_three(model, start, levels):
+    x = model(start)
+    for after in levels[1:3]:
+        x = model(x + after * torch.randn_like(x))
+    return x
+
+
+def down_popping(model, start, levels):
+    x, _ = start, levels.pop(0)
+    while levels:
+        x = model(x) + levels.pop(0) * torch.randn_like(x)
+    return model(x)
+
+
+def down_on_the_cpu(model, start, levels):
+    x = start
+    for after in _pairs(levels):
+        x = model(x) + after * torch.randn(x.shape, dtype=x.dtype)
+    return x
+
+
+def down_in_default_dtype(model, start, levels):
+    x = start.float()
+    for after in _pairs(levels):
+        x = model(x) + after * torch.randn_like(x)
+    return x
+
+
 WRONG = {
     "03b.denoising_loss": [
         (loss_of_clean, "sees the clean data"),
@@ -110,18 +376,51 @@ WRONG = {
         (loss_to_noise, "not the noise"),
         (loss_to_noisy, "must cost nothing"),
         (loss_summed, "sum over the entries"),
-        (loss_one_noise, "for each entry"),
+        (loss_one_noise, "entries of a row"),
         (loss_detached, "no gradient"),
+        (loss_root_of_sigma, "root of sigma"),
+        (loss_without_sigma, "whatever sigma is"),
+        (loss_uniform_noise, "mean 0"),
+        (loss_flat_noise, "not Gaussian"),
+        (loss_noise_for_all_rows, "all rows get"),
+        (loss_seeded, "fix no seed"),
+        (loss_absolute, "not taken by size"),
+        (loss_root, "no root."),
+        (loss_half, "no factor ½"),
+        (loss_mean_squared, "before the square"),
+        (loss_over_variance, "not divided by σ²"),
+        (loss_of_rows, "a single number"),
+        (loss_of_mean_level, "between the rows"),
+        (loss_on_the_cpu, "mixes devices"),
+        (loss_in_double, "float64 comes out"),
+        (loss_with_backward, "leave .backward()"),
     ],
     "03b.no_datum": [
         (datum_single, "at least two"),
         (datum_near, "further apart"),
         (datum_decided, "almost alone"),
+        (datum_of_integers, "decimal numbers"),
+        (datum_of_two_dtypes, "same dtype"),
+        (datum_at_infinity, "must be finite"),
+        (datum_in_a_row, "one noisy point"),
+        (datum_as_columns, "one point a row"),
+        (datum_at_the_mean, "where the mean will be"),
     ],
     "03b.score_of": [
         (score_sign, "the sign"),
         (score_undivided, "times the score"),
-        (score_by_sigma, "not by σ"),
+        (score_by_sigma, "not by σ."),
+        (score_multiplied, "you multiply by it"),
+        (score_halved, "not by 2σ²"),
+        (score_of_the_answer, "*correction*"),
+        (score_without_brackets, "brackets"),
+        (score_one_plus, "not by 1 + σ²"),
+        (score_of_the_noise, "answer is missing"),
+        (score_twice, "called twice"),
+        (score_in_float32, "float32"),
+        (score_of_rows, "images"),
+        (score_summed, "one number for each entry"),
+        (score_in_double, "float64 comes out"),
     ],
     "03b.gain": [(gain_text, "plain number"), (gain_ratio, "between −30 and 30")],
     "03b.denoise_down": [
@@ -130,5 +429,21 @@ WRONG = {
         (down_noise_at_end, "after the last"),
         (down_one_short, "once for each level"),
         (down_noisy_start, "as it is"),
+        (down_squared, "not its square"),
+        (down_difference, "no difference of squares"),
+        (down_unit_noise, "level 1 throughout"),
+        (down_last_level, "noise of the last level"),
+        (down_upwards, "taken from their end"),
+        (down_same_noise, "draw fresh noise"),
+        (down_uniform, "mean 0"),
+        (down_flat, "not Gaussian"),
+        (down_noise_of_rows, "the same noise"),
+        (down_seeded, "two calls add"),
+        (down_without_the_answer, "answer is not used"),
+        (down_always_from_start, "again and again"),
+        (down_for_three, "for 5 levels"),
+        (down_popping, "changes the list"),
+        (down_on_the_cpu, "mixes devices"),
+        (down_in_default_dtype, "float32 comes out"),
     ],
 }
