@@ -2,11 +2,31 @@
 a filter, the slope penalty, four bets, a penalty that overshoots."""
 
 import math
+import numbers
 
+import numpy as np
 import torch
-from torch import nn
+from torch.nn import functional as F
 
-from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_shape
+from course_utils.checks.machinery import (
+    call,
+    exercise,
+    expect,
+    expect_any_device,
+    expect_close,
+    expect_gradient,
+    expect_like,
+    expect_shape,
+)
+from course_utils.checks.mistakes import expect_none_of, explained
+from course_utils.checks.modes import CASES_OF_THE_RULE, ring
+from course_utils.checks.players import (
+    expect_loss_of_d,
+    expect_loss_of_g,
+    expect_who_learns,
+    normal,
+    small_critic,
+)
 
 
 def _logits(x):
@@ -19,45 +39,17 @@ def _points(*first):
     return torch.tensor([[value, 1.0] for value in first])
 
 
-def _softplus(*values):
-    """The mean of log(1 + eᵃ) over the given a, in double precision."""
-    return sum(max(a, 0.0) + math.log1p(math.exp(-abs(a))) for a in values) / len(values)
-
-
 @exercise(
     "05.losses",
     verified=(
-        "both losses agree with the formulas on known logits, stay finite at logits of ±200, and D's loss"
-        " sends its gradient into D but none into the forgeries"
+        "both losses agree with the formulas on known logits, at ±200, too; D's loss sends its gradient into"
+        " every weight of D, by both terms, and none into the forgeries; G's needs no real points"
     ),
 )
 def player_loss(fn):
     real, fake = _points(2.0, -1.0, 0.5), _points(-0.5, 2.5)
-    loss_d, loss_g = call(fn, "D", _logits, real, fake), call(fn, "G", _logits, real, fake)
-    for name, loss in (("D", loss_d), ("G", loss_g)):
-        expect_shape(loss, (), f"the loss of {name} is one number: the mean over the batch.")
-    right_d = _softplus(-2.0, 1.0, -0.5) + _softplus(-0.5, 2.5)
-    right_g = _softplus(0.5, -2.5)
-    swapped = _softplus(2.0, -1.0, 0.5) + _softplus(0.5, -2.5)
-    expect(
-        abs(loss_d.item() - swapped) > 1e-4,
-        "D's labels are swapped: it should give real points a high logit, −log σ(a), and forgeries a low one,"
-        " −log σ(−a).",
-    )
-    expect(
-        abs(loss_d.item() + right_d) > 1e-4,
-        "D's loss has the wrong sign: D maximises V, and an optimiser goes downhill, so the loss is −V.",
-    )
-    expect(
-        abs(loss_g.item() + _softplus(-0.5, 2.5)) > 1e-4,
-        "for G this is log(1 − D), the saturating loss; equation (3) is −log D, that is −log σ(a).",
-    )
-    expect_close(
-        loss_d,
-        right_d,
-        "D's loss should be −mean log σ(a) over the real batch minus mean log σ(−a) over the forgeries.",
-    )
-    expect_close(loss_g, right_g, "G's loss should be −mean log σ(a) over the forgeries.")
+    expect_loss_of_d(call(fn, "D", _logits, real, fake))
+    expect_loss_of_g(call(fn, "G", _logits, real, fake))
     far = (
         call(fn, "D", _logits, _points(-200.0), _points(200.0)),
         call(fn, "G", _logits, real, _points(-200.0)),
@@ -69,199 +61,275 @@ def player_loss(fn):
     )
     hint = "at logits of ±200 a loss grows linearly: no clamp, no small number added inside the logarithm."
     expect_close(torch.stack(far), torch.tensor([400.0, 200.0]), f"{hint} F.logsigmoid is exact.")
-    _gradients(fn)
-
-
-def _gradients(fn):
-    """Who learns from which loss."""
-    critic = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
-    real, source = torch.ones(4, 2), torch.zeros(4, 2, requires_grad=True)
-    loss = call(fn, "D", critic, real, source * 2 + 1)
-    expect(
-        loss.requires_grad,
-        "D's loss must depend on D's weights: do not detach the logits, only the forgeries.",
-    )
-    to_fake, *to_critic = torch.autograd.grad(loss, [source, *critic.parameters()], allow_unused=True)
-    expect(
-        to_fake is None or not to_fake.any(),
-        "D's loss sends a gradient into the forgeries, so D's step would train G as well: use fake.detach()"
-        " for D.",
-    )
-    expect(
-        all(g is not None for g in to_critic), "D's loss must reach every weight of D: what did you detach?"
-    )
-    loss = call(fn, "G", critic, real, source * 2 + 1)
-    expect(
-        loss.requires_grad,
-        "G's loss must depend on the forgeries: do not detach them here, or G learns nothing.",
-    )
-    (to_fake,) = torch.autograd.grad(loss, [source], allow_unused=True)
-    expect(
-        to_fake is not None and to_fake.any(),
-        "G's loss sends no gradient into the forgeries, so G learns nothing: detach them in D's loss only.",
-    )
+    expect_who_learns(fn)
+    with explained("G's turn has no real points: section 4 passes None for them, so do not touch `real`."):
+        call(fn, "G", _logits, None, fake)
+    for player in "DG":
+        expect_like(call(fn, player, _logits, real.double(), fake.double()), real.double())
+        expect_any_device(fn, player, _logits, real, fake)
 
 
 @exercise(
     "05.critic",
     verified=(
-        "agrees with p/(p + q) where that can be computed, gives ½ where the densities are equal, and"
-        " survives log-densities of −2,000"
+        "agrees with p/(p + q), gives ½ where the densities are equal, 0 and 1 where they are e^±3000 apart,"
+        " and survives log-densities of ±2,000; vectors and matrices"
     ),
 )
 def best_critic(fn):
-    p, q = torch.tensor([0.3, 0.01, 2.0, 0.5]), torch.tensor([0.1, 0.2, 0.5, 0.5])
+    p = torch.tensor([[0.3, 0.01, 2.0], [0.5, 0.04, 0.7]]).double()
+    q = torch.tensor([[0.1, 0.2, 0.5], [0.5, 3.0, 0.6]]).double()
     out = call(fn, p.log(), q.log())
-    expect_shape(out, (4,), "one probability per point.")
-    expect(
-        not torch.allclose(out, q / (p + q), atol=1e-5),
-        "this is the probability of a forgery: the density of the data belongs into the numerator.",
+    expect_shape(out, (2, 3), "one probability per point, in the shape of the arguments.")
+    logit = (p / q).log()
+    expect_none_of(
+        out,
+        {
+            "this is the probability of a forgery: the density of the data belongs into the numerator.": (
+                q / (p + q)
+            ),
+            "this is the logit of D*, log p_data − log p_θ. One step is missing: σ of it is the probability.": (
+                logit
+            ),
+            "this is the ratio p/q, not a probability: divide p by p + q.": p / q,
+            "this is log D*; the probability itself is wanted: σ, not log σ.": F.logsigmoid(logit),
+            "the arguments are LOG-densities: a quotient of logarithms is no quotient of densities.": (
+                p.log() / (p.log() + q.log())
+            ),
+            "the difference of the LOG-densities is the logit, not that of the densities.": (p - q).sigmoid(),
+            "the logit is the difference of the log-densities, not their sum.": (p * q).log().sigmoid(),
+            "where is p_θ? D* compares two densities.": p.log().sigmoid(),
+            "this is p itself: divide by p + q.": p,
+            "the half belongs to the mixture ½(p + q), not to (4): this is p/(½(p + q)).": 2 * p / (p + q),
+        },
     )
+    expect_close(out, p / (p + q), "it should be p_data/(p_data + p_θ) at every point.", atol=1e-7)
+    far = torch.tensor([-2000.0, -1000.0, -1002.0, 2000.0])
+    other = torch.tensor([-2001.0, -1000.0, -1000.0, 1999.0])
+    out = call(fn, far, other)
     expect(
-        not torch.allclose(out, (p / q).log(), atol=1e-5),
-        "this is the logit of D*, log p_data − log p_θ. One step is missing: σ of it is the probability.",
-    )
-    expect(
-        not torch.allclose(out, p / q, rtol=1e-4),
-        "this is the ratio p/q, not a probability: divide p by p + q.",
-    )
-    far = call(fn, torch.tensor([-2000.0, -1000.0]), torch.tensor([-2001.0, -1000.0]))
-    expect(
-        torch.isfinite(far).all(),
+        torch.isfinite(out).all(),
         "log-densities of −2,000 give 0/0: exp underflows. p/(p + q) is σ(log p − log q), which needs no"
         " exp.",
     )
-    expect_close(out, p / (p + q), "it should be p_data/(p_data + p_θ) at every point.")
     expect_close(
-        far,
-        torch.sigmoid(torch.tensor([1.0, 0.0])),
-        "only the difference of the log-densities counts, no constants.",
+        out,
+        torch.sigmoid(far - other),
+        "only the difference of the log-densities counts: no clamp on them, and nothing added to a density.",
+    )
+    apart = call(fn, torch.tensor([0.0, -3000.0, 12.0]), torch.tensor([-3000.0, 0.0, 0.0]))
+    expect(
+        torch.isfinite(apart).all(),
+        "log-densities that are 3,000 apart give ∞/∞ or 0/0: torch.sigmoid takes any difference.",
+    )
+    expect_close(
+        apart,
+        torch.tensor([1.0, 0.0, 12.0]).sigmoid() * torch.tensor([0.0, 0.0, 1.0])
+        + torch.tensor([1.0, 0.0, 0.0]),
+        "where one density is e^3000 times the other D* is 1 or 0: no clamp on the difference.",
+        atol=1e-6,
+        rtol=0,
     )
 
 
 @exercise(
     "05.modes",
     verified=(
-        "counts modes with 20 samples or more within 3σ, those on the boundary of the rule included, in two"
-        " and three dimensions"
+        "counts modes with 20 samples or more within 3σ, those on the boundary of either rule included, in"
+        " one to three dimensions"
     ),
 )
 def modes_covered(fn):
-    centres, sigma = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]]), 0.5
-
-    def around(centre, n, radius):
-        angle = torch.arange(n) * 2 * math.pi / n
-        return centre + radius * torch.stack([angle.cos(), angle.sin()], 1)
-
-    samples = torch.cat(
-        [around(centres[0], 40, 1.2), around(centres[1], 20, 0.4), around(centres[2], 19, 0.4)]
-    )
-    out = call(fn, samples, centres, sigma)
-    expect(
-        isinstance(out, int | float | torch.Tensor), f"return one whole number, not a {type(out).__name__}."
-    )
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    samples = torch.cat([ring((0.0, 0.0), 40, 0.2), ring((10.0, 0.0), 25, 0.2), ring((0.0, 10.0), 19, 0.2)])
+    out = call(fn, samples, centres, 0.5)
+    number = isinstance(out, numbers.Real | torch.Tensor | np.ndarray) and not isinstance(out, bool)
+    expect(number, f"return one whole number, not a {type(out).__name__}.")
     expect(
         torch.as_tensor(out).numel() == 1,
         "return one whole number: how many modes, not which or how many samples.",
     )
-    out = int(out)
+    out = float(out)
     expect(out != 3, "a mode with 19 samples nearby does not count: the rule asks for at least 20.")
     expect(
-        out != 79 and out <= 3,
+        out <= 3,
         "this counts samples; count centres: sum over the samples first (dim 0), compare with 20, then"
         " count.",
     )
+    expect(abs(out - 2 / 3) > 1e-6, "return how many modes are covered, not their share.")
     expect(
-        out != 1,
-        "one mode is missed. Exactly 20 samples are enough (≥, not >), and the distance limit is 3σ, not σ.",
+        out == 2,
+        f"of these three modes two are covered (40, 25 and 19 samples within σ/2); you count {out:g}.",
     )
-    expect(
-        out == 2, f"of these three modes two are covered (40, 20 and 19 samples within 3σ); you count {out}."
-    )
-    corner = centres[0] + torch.tensor([[1.4, 1.4]]).expand(25, 2)
-    expect(
-        int(call(fn, corner, centres, sigma)) == 0,
-        "“within 3σ” is a distance in the plane, a disc; comparing each coordinate with 3σ makes it a"
-        " square.",
-    )
-    bumps = torch.eye(3) * 5
-    expect(int(call(fn, bumps.repeat(20, 1), bumps, 0.1)) == 3, "it should work in any number of dimensions.")
+    for samples, centres, sigma, right, hint in CASES_OF_THE_RULE:
+        out = call(fn, samples, torch.tensor(centres), sigma)
+        expect(float(torch.as_tensor(out)) == right, hint)
 
 
 @exercise(
     "05.r1",
     verified=(
-        "½ the squared slope of a linear critic, for points and images; agrees with the formula for a curved"
-        " one; its own gradient reaches the critic's weights"
+        "½ the mean squared slope, for points, images and a single point; its own gradient in every weight of"
+        " the critic is right, and neither the critic nor the points keep a trace"
     ),
 )
 def r1_penalty(fn):
-    weight = torch.tensor([3.0, -4.0])
-    out = call(fn, lambda x: x @ weight, torch.randn(6, 2))
+    x = torch.tensor([[1.0, 2.0], [-0.5, 1.5], [0.3, -1.0]]).double()
+    out = call(fn, lambda x: x[:, 0] ** 2 * x[:, 1], x)
     expect_shape(out, (), "the penalty is one number: the mean over the batch.")
-    expect(abs(out.item() - 25.0) > 1e-3, "the factor ½ of equation (8) is missing.")
-    expect(abs(out.item() - 75.0) > 1e-3, "sum over the coordinates, but take the mean over the batch.")
-    expect(
-        abs(out.item() - 6.25) > 1e-3,
-        "the squared norm is a sum over the coordinates of a point; only over the batch is it a mean.",
+    slope = torch.stack([2 * x[:, 0] * x[:, 1], x[:, 0] ** 2], 1)  # (3, 2)
+    square = slope.square().sum(1)
+    right, norm, D = 0.5 * square.mean(), square.sqrt(), (x[:, 0] ** 2 * x[:, 1]).sigmoid()
+    expect_none_of(
+        out,
+        {
+            "the factor ½ of equation (8) is missing.": square.mean(),
+            "sum over the coordinates, but take the mean over the batch.": 0.5 * square.sum(),
+            "the squared norm is a sum over the coordinates of a point; only over the batch is it a mean.": (
+                0.5 * slope.square().mean()
+            ),
+            "the norm must be squared: no square root.": 0.5 * norm.mean(),
+            "square the slope of each point, then average; not the square of the mean norm.": (
+                0.5 * norm.mean().square()
+            ),
+            "differentiate the SUM of the logits: with their mean every slope comes out smaller by the batch"
+            " size.": right / 9,
+            "square each point's slope before the mean: slopes of different points cancel.": (
+                0.5 * slope.mean(0).square().sum()
+            ),
+            "square each coordinate of the slope before you add them.": 0.5 * slope.sum(1).square().mean(),
+            "the slope's coordinates must be squared, not taken without sign.": 0.5
+            * slope.abs().sum(1).mean(),
+            "R1 asks for slope 0, not for slope 1: that (‖slope‖ − 1)² is another penalty (WGAN-GP's).": (
+                (norm - 1).square().mean()
+            ),
+            "R1 asks for slope 0, not for slope 1: that ½(‖slope‖ − 1)² is another penalty.": (
+                0.5 * (norm - 1).square().mean()
+            ),
+            "this is the slope of σ(a); (8) takes the slope of the logit a.": (
+                0.5 * (square * (D * (1 - D)).square()).mean()
+            ),
+            "this is the slope of log σ(a); (8) takes the slope of the logit a.": (
+                0.5 * (square * (1 - D).square()).mean()
+            ),
+        },
     )
-    expect(abs(out.item() - 2.5) > 1e-3, "the norm must be squared: no square root.")
-    expect(
-        abs(out.item() - 12.5 / 36) > 1e-3,
-        "differentiate the SUM of the logits: with their mean every slope comes out smaller by the batch"
-        " size.",
-    )
-    expect_close(out, 12.5, "for the logit 3·x₁ − 4·x₂ the slope is (3, −4): the penalty is 25/2.", rtol=1e-3)
-    x = torch.randn(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    out = call(fn, lambda image: (image**3).flatten(1).sum(1), x)
-    right = 0.5 * (3 * x**2).square().flatten(1).sum(1).mean()
-    expect_close(
-        out, right, "for images the norm runs over all pixels: flatten from dimension 1 on.", rtol=1e-3
-    )
-    critic = nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, 1), nn.Flatten(0))
-    penalty = call(fn, critic, torch.randn(7, 2))
+    expect_close(out, right, "for the logit x₁²·x₂ the slope is (2·x₁·x₂, x₁²): half its mean squared norm.")
+    expect_like(out, x)
+    _slopes_of_images(fn)
+    _slope_of_the_penalty(fn)
+
+
+def _slopes_of_images(fn):
+    x = torch.randn(5, 2, 4, 3, generator=torch.Generator().manual_seed(0))
+    right = 0.5 * (3 * x**2).square().flatten(1).sum(1)
+    with explained("for images the norm runs over all pixels: flatten from dimension 1 on."):
+        out = call(fn, lambda image: (image**3).flatten(1).sum(1), x)
+        expect_shape(out, (), "images (B, C, H, W).")
+        expect_close(out, right.mean(), "the wrong number for images (5, 2, 4, 3).", rtol=1e-3)
+    with explained("it must work for a single image, too: no squeeze."):
+        out = call(fn, lambda image: (image**3).flatten(1).sum(1), x[:1])
+        expect_close(out, right[0], "the wrong number for one image.", rtol=1e-3)
+
+
+def _slope_of_the_penalty(fn):
+    """Expect the gradient of the penalty in the weights of D."""
+    critic, x = small_critic(), normal(7, 2, seed=50)
+    weights = list(critic.parameters())[:3]  # the last bias moves no slope
+    penalty = call(fn, critic, x)
     expect(
         penalty.requires_grad,
         "the penalty must be differentiable in D's weights: pass create_graph=True to torch.autograd.grad.",
     )
-    slopes = torch.autograd.grad(penalty, critic[0].weight, allow_unused=True)
-    expect(slopes[0] is not None and slopes[0].any(), "the penalty's gradient must reach D's first layer.")
+    expect_gradient(
+        penalty, *weights, hint="the penalty's gradient must reach D's weights: create_graph=True."
+    )
+    leaf = x.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(leaf).sum(), leaf, create_graph=True)
+    right = torch.autograd.grad(0.5 * slope.square().sum(1).mean(), weights)
+    for ours, theirs in zip(torch.autograd.grad(penalty, weights), right):
+        expect_close(
+            ours, theirs, "the penalty's gradient in D's weights is wrong: is a part of it detached?"
+        )
 
 
 @exercise(
     "05.keep",
     verified=(
-        "the sample with the highest logit is always kept, one with a logit lower by 1 in a share of 1/e, and"
-        " logits of 900 do no harm"
+        "keeps where u lies below e^a / max e^a, sample by sample; the highest logit always, at logits of ±900,"
+        " too"
     ),
 )
 def keep_by_critic(fn):
-    u = (torch.arange(1000) + 0.5) / 1000
+    u = (torch.arange(1000) * 7 % 1000 + 0.5) / 1000
     logits = torch.tensor([2.0, 1.0]).repeat_interleave(1000)
     out = call(fn, logits, u.repeat(2))
     expect_shape(out, (2000,), "one answer for each sample.")
     expect(out.dtype == torch.bool, f"return a mask of True and False, not {out.dtype}.")
     best, other = (part.double().mean().item() for part in out.split(1000))
+    e, both = math.e, 1000 * (1 + 1 / math.e)
     expect(
-        abs(best - torch.sigmoid(torch.tensor(2.0)).item()) > 0.01,
+        abs(best - 1 / (1 + e**-2)) > 0.01,
         "this keeps with probability σ(a), which is D, the chance of being real. The ratio of the densities"
         " is e^a.",
     )
-    expect(best > 0, "this keeps what should be thrown out: keep where u lies BELOW the probability.")
+    expect(
+        best > 0 or other == 0,
+        "this keeps what should be thrown out: keep where u lies BELOW the probability.",
+    )
+    expect(
+        abs(best - 1 / both) > 0.002 or abs(other - 1 / both / e) > 0.002,
+        "this divides by the SUM of all e^a (a softmax), so hardly any is kept: divide by the largest.",
+    )
     expect(
         not (best == 1 and other == 1),
         "here all are kept: e^a is larger than 1. Divide by the largest e^a, so that ratios survive.",
     )
     expect(best == 1, f"the sample with the highest logit is always kept; here it is in {best:.0%} of cases.")
     expect(
+        abs(other - 0.5) > 0.01,
+        "this divides the logits by the largest; divide e^a by the largest e^a, that is, subtract.",
+    )
+    expect(
+        abs(other - (1 + e**-2) / (1 + 1 / e)) > 0.01,
+        "this divides D by the largest D; the ratio of the densities is e^a = D/(1 − D), not D.",
+    )
+    again = call(fn, logits.flip(0), u.repeat(2).flip(0))
+    expect(
+        torch.equal(out, again.flip(0)),
+        "the same samples in another order get other answers: compare each logit with ITS u, and draw no numbers"
+        " of your own.",
+    )
+    expect(
         abs(other - math.exp(-1)) < 0.01,
         f"a logit lower by 1 is kept e times less often, in 37 % of cases; here in {other:.0%}.",
     )
-    far = call(fn, torch.tensor([900.0, 899.0, 100.0]), torch.tensor([0.5, 0.3, 0.5]))
     expect(
-        far.tolist() == [True, True, False],
-        "at logits of 900 the exponential overflows: subtract the largest logit before you take it.",
+        torch.equal(out, u.repeat(2) < (logits - 2).exp()),
+        "the share is right and the samples are not: keep those whose u lies below e^(a − max a).",
     )
+    _keep_far_logits(fn)
+
+
+def _keep_far_logits(fn):
+    for shift in (900.0, -900.0):
+        logits = torch.tensor([-1.0, 0.0, -800.0, -0.5]) + shift
+        out = call(fn, logits, torch.tensor([0.3, 0.999, 0.5, 0.7]))
+        why = "at logits of 900 the exponential overflows" if shift > 0 else "at logits of −900 all e^a are 0"
+        expect(
+            out.tolist() == [True, True, False, False],
+            f"{why}: subtract the largest logit before you take it.",
+        )
+    logits = torch.tensor([-3.0, -2.0, -5.0], dtype=torch.float64)
+    expect(
+        call(fn, logits, torch.tensor([0.3, 0.9, 0.2], dtype=torch.float64)).tolist() == [True, True, False],
+        "where all logits are negative the highest is still kept for sure: subtract it there, too.",
+    )
+
+
+def _real(value):
+    """Whether this is one number, Python's or NumPy's, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 @exercise(
@@ -271,14 +339,13 @@ def keep_by_critic(fn):
 def my_bets(fn):
     bets = call(fn)
     expect(
-        isinstance(bets, tuple | list) and len(bets) == 4,
+        isinstance(bets, tuple | list | np.ndarray) and len(bets) == 4,
         "return four numbers: pace only, no momentum only, R1 only, pace and no momentum.",
     )
-    expect(
-        all(isinstance(bet, int | float) and not isinstance(bet, bool) for bet in bets),
-        "each bet is a number, for instance 4 or 2.5.",
-    )
-    expect(all(0 <= bet <= 8 for bet in bets), "there are eight modes: each bet lies between 0 and 8.")
+    expect(all(_real(bet) for bet in bets), "each bet is a number, for instance 4 or 2.5.")
+    expect(not any(math.isnan(bet) for bet in bets), "nan is no bet: four numbers, please.")
+    expect(all(bet >= 0 for bet in bets), "a number of modes is not negative: each bet lies between 0 and 8.")
+    expect(all(bet <= 8 for bet in bets), "there are eight modes: each bet lies between 0 and 8.")
 
 
 @exercise(
@@ -288,22 +355,24 @@ def my_bets(fn):
 def too_much(fn):
     gamma, eta = call(fn), 0.2
     expect(
-        isinstance(gamma, int | float) and not isinstance(gamma, bool) and math.isfinite(gamma),
-        "return one number, the weight γ.",
+        _real(gamma) and math.isfinite(gamma),
+        f"return one number, the weight γ; this is {'no finite one' if _real(gamma) else type(gamma).__name__}.",
     )
+    gamma = float(gamma)
     expect(
         gamma > 0,
         "this pays D for its slopes, and the players run off without overshooting. γ must be positive.",
     )
     kept = 1 - eta * gamma
-    round_ = torch.tensor([[1 - eta**2 / 4, eta / 2 * kept], [-eta / 2, kept]], dtype=torch.float64)
-    values = torch.linalg.eigvals(round_)
-    size = values.abs().max().item()
+    # the eigenvalues of [[1 − η²/4, η/2·kept], [−η/2, kept]]: their sum is 1 − η²/4 + kept, their product kept
+    half = (1 - eta**2 / 4 + kept) / 2
+    root = max(half * half - kept, 0.0) ** 0.5
+    smallest = half - root
     expect(
-        kept > -1e-9 or size >= 1 or kept < -1,
+        kept >= 0 or smallest < -1,
         f"D jumps over 0 (1 − ηγ = {kept:.2f}) but lands nearer to it each time. A larger γ is needed.",
     )
     expect(
-        size > 1 and values.real.min() < -1,
-        f"D's step on R1 does not jump over 0 and away: 1 − ηγ = {kept:.2f}, largest |λ| = {size:.2f}.",
+        smallest < -1,
+        f"D's step on R1 does not jump over 0 and away: 1 − ηγ = {kept:.2f}, smallest λ = {smallest:.2f}.",
     )
