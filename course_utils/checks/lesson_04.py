@@ -114,8 +114,8 @@ def _kl_gradient(fn):
 @exercise(
     "04.reparameterise",
     verified=(
-        "no noise gives the mean; σ² = 9 and ε = 1 move it by 3; the gradients in mean and log_var are 1 and"
-        " ½σε"
+        "no noise gives the mean, noise μ + σε, for log σ² from −40 to 30, too; the gradients in mean and log_var"
+        " are 1 and ½σε"
     ),
 )
 def reparameterise(fn):
