@@ -41,9 +41,9 @@ float32, bfloat16 and float16 (`tests/test_gpu.py`, `tests/faults/test_faults_tr
 LIMITS = """
 ## What has limits
 
-- **A loop that never ends** in an answer to an exercise is stopped by an alarm, which Python has on Linux and macOS
-  only, and only in the main thread. Elsewhere press ■: the check then says so. A bare `except:` inside such a loop
-  swallows both.
+- **A loop that never ends** in an answer to an exercise is ended by exceptions from outside. Python cannot end one that
+  waits in C, or whose `except:` catches all of them: it goes on in the background until the kernel is restarted, and
+  the check says so.
 - **What a killed process leaves half-written** is removed when something is saved in that folder a day later.
 - **Two kernels that train under one name** each keep a whole state; the one that saves last is what is resumed.
 """

@@ -72,11 +72,11 @@ def judge(item: Exercise, fn: Any) -> Result:
         traces.mark_generators()
         result = _verdict(item, watched, record)
         record.closed = True
-        found = settings.put_back() + traces.seeded_others()
-        left = record.left + [what for what in found if what not in record.left]
+        record.note(settings.put_back() + traces.seeded_others())
+    left = record.left
     if not left or result.status == "not attempted":
         return result
-    if result.status == "passed" or left == record.left and result.message == traces.sentence(left):
+    if result.status == "passed" or result.message == LEFT:
         return Result("failed", traces.sentence(left))
     return Result("failed", f"{result.message} {traces.sentence(left, 'And your function')}")
 
@@ -84,7 +84,7 @@ def judge(item: Exercise, fn: Any) -> Result:
 def _verdict(item: Exercise, watched: Callable, record: "Record") -> Result:
     """What the check makes of an answer, in the time that answers have."""
     try:
-        within(SECONDS, lambda: item.check(watched))
+        within(SECONDS, lambda: _with_settings_read(item.check, watched, record))
     except NotAttempted:
         return Result("not attempted", "not attempted yet")
     except Wrong as wrong:
@@ -100,6 +100,16 @@ def _verdict(item: Exercise, watched: Callable, record: "Record") -> Result:
             f"it was given {given}.",
         )
     return Result("passed", item.verified)
+
+
+def _with_settings_read(check: Callable, watched: Callable, record: "Record") -> None:
+    """Run a check and note the settings that it changes: here, for some belong to a thread or a context."""
+    settings = traces.Settings(thorough=True)
+    try:
+        check(watched)
+    finally:
+        if not record.closed:
+            record.note(settings.put_back())
 
 
 def _told_of(endless: Endless) -> str:
@@ -123,6 +133,13 @@ class Record:
     left: list[str] = field(default_factory=list)
     closed: bool = False  # the check is over: an answer that goes on in the background is no longer heard
 
+    def note(self, left: list[str]) -> None:
+        """Add what is new among traces."""
+        self.left += [what for what in left if what not in self.left]
+
+
+LEFT = "your function leaves a trace on the notebook."  # `judge` says which, and all of them
+
 
 def _watched(fn: Callable) -> tuple[Callable, Record]:
     """The function, and a record of its calls; each call's traces on the process are put back at once."""
@@ -137,9 +154,9 @@ def _watched(fn: Callable) -> tuple[Callable, Record]:
             record.returned = fn(*args, **kwargs)
         finally:
             left = [] if record.closed else settings.put_back() + traces.seeded_torch()
-            record.left += [what for what in left if what not in record.left]
+            record.note(left)
         if left:
-            raise Wrong(traces.sentence(left))
+            raise Wrong(LEFT)
         return record.returned
 
     return watched, record
@@ -161,7 +178,7 @@ def call(fn: Callable, *args: Any, **kwargs: Any) -> Any:
     before = [traces.snapshot(value) for value in given]
     try:
         out = fn(*args, **kwargs)
-    except (TooSlow, Wrong):
+    except (TooSlow, Wrong, MixedDevices):
         raise
     except BaseException as error:  # SystemExit and the reader's Ctrl-C, too: the cells below need a function
         if isinstance(error, NotImplementedError) and not str(error):
@@ -280,12 +297,11 @@ def expect_any_device(fn: Callable, *args: Any, hint: str | None = None, **kwarg
     there = [sent(value) for value in args]
     try:
         with PretendGpu(*networks):
-            out = fn(*there, **{key: sent(value) for key, value in kwargs.items()})
-    except Wrong:
-        raise
+            out = call(fn, *there, **{key: sent(value) for key, value in kwargs.items()})
     except MixedDevices as error:
         raise Wrong(f"your function mixes devices and fails on a GPU: {cause}") from error
-    except Exception:
+    except Wrong:
+        call(fn, *args, **kwargs)  # says what is wrong, if it is so on the CPU, too
         return
     if left_behind(out):
         raise Wrong(f"your function leaves its result on the CPU when its arguments are on a GPU: {cause}")

@@ -43,8 +43,8 @@ def within(seconds: float, task: Callable[[], None]) -> None:
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
     interrupted = False
-    thread.start()
     try:
+        thread.start()
         until = time.monotonic() + seconds
         while thread.is_alive() and time.monotonic() < until:
             thread.join(SLICE)

@@ -115,8 +115,15 @@ def _put_path(kept: list) -> None:
 
 
 def _functions() -> dict:
-    """Every public function of the modules that answers use, by module and name."""
-    return {place: dict(vars(place)) for place in WATCHED}
+    """Every function of the modules and classes that answers use, by place and name, inherited ones too."""
+    return {
+        place: {name: value for base in reversed(_bases(place)) for name, value in vars(base).items()}
+        for place in WATCHED
+    }
+
+
+def _bases(place: Any) -> tuple:
+    return place.__mro__[:-1] if isinstance(place, type) else (place,)
 
 
 def _exchanged(before: dict, after: dict, imported: bool) -> list[tuple]:
@@ -275,7 +282,7 @@ class Settings:
         imported = len(sys.modules) != self.modules
         for place, name in _exchanged(self.functions, _functions() if self.functions else {}, imported):
             setattr(place, name, self.functions[place][name])
-            where = getattr(place, "__name__", "torch")
+            where = f"torch.{place.__name__}" if isinstance(place, type) else place.__name__
             said.append(f"exchanges {where}.{name} for the whole notebook; give your own function a new name")
         for setting, before in zip(self.settings, self.before):
             if setting.read() != before and not (setting.by_import and imported):
@@ -320,8 +327,8 @@ def snapshot(value: Any) -> Any:
     if isinstance(value, torch.Generator):
         return value.initial_seed()
     if isinstance(value, torch.nn.Module):
-        parts = dict(value.named_parameters()) | dict(value.named_buffers())
-        return {name: snapshot(part) for name, part in parts.items()}, [m.training for m in value.modules()]
+        parts = {name: snapshot(part) for name, part in value.named_parameters()}  # batch norm moves buffers
+        return parts, [module.training for module in value.modules()]
     if isinstance(value, list | tuple):
         return [(part, snapshot(part)) for part in value]
     if isinstance(value, dict):
@@ -342,10 +349,9 @@ def trace(value: Any, before: Any) -> str:
         seeds = "your function seeds the generator that it is given: only draw from it."
         return "" if value.initial_seed() == before else seeds
     if isinstance(value, torch.nn.Module):
-        parts = dict(value.named_parameters()) | dict(value.named_buffers())
         if [m.training for m in value.modules()] != before[1]:
             return "your function switches its network between train() and eval(): leave the mode as it was."
-        return next((hint for n, part in parts.items() if (hint := trace(part, before[0][n]))), "")
+        return next((hint for n, part in value.named_parameters() if (hint := trace(part, before[0][n]))), "")
     if isinstance(value, list | tuple | dict):
         now = value if isinstance(value, dict) else dict(enumerate(value))
         then = before if isinstance(before, dict) else dict(enumerate(before))

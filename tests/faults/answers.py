@@ -99,6 +99,10 @@ CAUGHT_AT_ANY_CALL = {
     "the argument changed in place (zero)": in_place(lambda x: x.copy_(torch.where(x == 0, 1.0, 0.0))),
     "the argument changed in place (NaN)": in_place(lambda x: x.fill_(float("nan"))),
     "an infinite recursion": recursing,
+    "gradients switched off": setting(lambda: torch.set_grad_enabled(False)),
+    "another default dtype": setting(lambda: torch.set_default_dtype(torch.float64)),
+    "seeds set": setting(lambda: (torch.manual_seed(0), np.random.seed(0))),
+    "NumPy told to raise": setting(lambda: np.seterr(all="raise")),
     **{
         f"raises {type(error).__name__}": raising(error)
         for error in (
@@ -174,10 +178,6 @@ FAULTS = {
     "two of it": lambda right, args, kwargs: (right(*args, **kwargs),) * 2,
     "a list of it": lambda right, args, kwargs: [right(*args, **kwargs)],
     "its first argument": lambda right, args, kwargs: args[0],
-    "gradients switched off": setting(lambda: torch.set_grad_enabled(False)),
-    "another default dtype": setting(lambda: torch.set_default_dtype(torch.float64)),
-    "seeds set": setting(lambda: (torch.manual_seed(0), np.random.seed(0))),
-    "NumPy told to raise": setting(lambda: np.seterr(all="raise")),
 }
 
 
