@@ -123,7 +123,7 @@ cu.show(
 def reconstruction_loss(model, x):
     """Equation (1): squared error summed over pixels, averaged over the batch.
 
-    model: (B, 784) → (B, 784), encoder and decoder. x: (B, 1, 28, 28) or (B, 784).
+    model: (B, d) → (B, d), encoder and decoder. x: (B, 1, 28, 28), or rows (B, d), d any.
     Returns a scalar.
     """
     ### BEGIN SOLUTION
@@ -1289,7 +1289,7 @@ def hard_to_sample(n):
 
 # %%
 checked_cloud = cu.check("03.hard_to_sample", hard_to_sample)
-cloud = checked_cloud(2_000)
+cloud = checked_cloud(2_000).float()
 normal_draws = cloud.mean(0) + torch.randn(2_000, 2) @ torch.linalg.cholesky(cloud.T.cov()).T
 one_spacing = to_nearest(cloud[1_000:], cloud[:1_000]).quantile(0.95)
 share = (to_nearest(normal_draws, cloud[:1_000]) > one_spacing).float().mean()

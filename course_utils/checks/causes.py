@@ -14,11 +14,6 @@ import torch
 from course_utils.checks.machinery import Wrong, expect, expect_close
 
 
-def seeded(*shape: int, seed: int = 0) -> torch.Tensor:
-    """Standard normal numbers of this shape, float64, the same at every call."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def _like(out: torch.Tensor, value: Any, atol: float, rtol: float) -> bool:
     goal = torch.as_tensor(value).detach().to("cpu", torch.float64)
     return out.shape == goal.shape and torch.allclose(out, goal, atol=atol, rtol=rtol)

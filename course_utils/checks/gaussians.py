@@ -3,8 +3,9 @@
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from course_utils.checks.causes import expect_double, expect_value, seeded
+from course_utils.checks.causes import expect_double, expect_value
 from course_utils.checks.machinery import call, expect, expect_close, expect_shape
+from course_utils.checks.mistakes import normal
 
 
 def log_px_of(x, weights, means, covs):
@@ -65,21 +66,33 @@ def broken(each, gain, single, mixture, x):
 
 def compare_kl(fn, d):
     """Correlated Gaussians against torch.distributions, and against what the usual mistakes give."""
-    a, b = seeded(d, d + 2, seed=7), seeded(d, d + 2, seed=8)
-    mean_a, cov_a = seeded(d, seed=9), a @ a.T / 4
-    mean_b, cov_b = seeded(d, seed=10), b @ b.T / 4
+    a, b = normal(d, d + 2, seed=7), normal(d, d + 2, seed=8)
+    mean_a, cov_a = normal(d, seed=9), a @ a.T / 4
+    mean_b, cov_b = normal(d, seed=10), b @ b.T / 4
     one, two = MultivariateNormal(mean_a, cov_a), MultivariateNormal(mean_b, cov_b)
     truth = kl_divergence(one, two)
-    gap = mean_b - mean_a
-    spread = torch.linalg.solve(cov_b, cov_a).trace()
-    turned_spread = torch.linalg.solve(cov_a, cov_b).trace()
+    causes = _kl_mistakes(mean_b - mean_a, cov_a, cov_b, truth, kl_divergence(two, one))
+    out = call(fn, mean_a, cov_a, mean_b, cov_b)
+    hint = (
+        f"correlated Gaussians in {d}-D: it differs from torch.distributions. Compare term by term with (7)."
+    )
+    expect_value(out, truth, hint, causes)
+    expect_double(out, truth)
+
+
+def _kl_mistakes(gap, cov_a, cov_b, truth, turned):
+    """Pairs of what a mistake comes to and its hint; `turned` is KL(b ‖ a)."""
+    d = len(gap)
+    product = torch.linalg.solve(cov_b, cov_a)
+    spread = product.trace()
+    spread_by_a = torch.linalg.solve(cov_a, cov_b).trace()
     distance = gap @ torch.linalg.solve(cov_b, gap)
     by_a = gap @ torch.linalg.solve(cov_a, gap)
     dets = cov_b.logdet() - cov_a.logdet()
     mixed = "the covariance that is inverted belongs to the second Gaussian"
     half = "the factor ½ stands before the whole bracket"
-    causes = (
-        (kl_divergence(two, one), f"you computed KL(b ‖ a): {mixed}."),
+    return (
+        (turned, f"you computed KL(b ‖ a): {mixed}."),
         (truth + d / 2, "the KL of a Gaussian to itself is 0: is the − d missing?"),
         (truth + d, "d is added; it is subtracted: the KL of a Gaussian to itself is 0."),
         (truth + (d - 1) / 2, "d is the number of dimensions: − d, not − 1."),
@@ -91,7 +104,7 @@ def compare_kl(fn, d):
         (truth - dets / 2, "the log-determinants are missing: ½ log(|Σ_b| / |Σ_a|)."),
         (truth + (dets.exp() - dets) / 2, "the ratio of the determinants counts by its logarithm."),
         (truth + (by_a - distance) / 2, f"in the term of the means, {mixed}."),
-        (truth + (turned_spread - spread) / 2, f"in the trace, {mixed}."),
+        (truth + (spread_by_a - spread) / 2, f"in the trace, {mixed}."),
         (truth - distance / 2, "the term of the means is missing: ½ (μ_b − μ_a)ᵀ Σ_b⁻¹ (μ_b − μ_a)."),
         (
             truth + (gap @ gap - distance) / 2,
@@ -102,11 +115,17 @@ def compare_kl(fn, d):
             "the distance of the means counts by its square: no root.",
         ),
         (truth + ((cov_a / cov_b).trace() - spread) / 2, "Σ_b⁻¹ Σ_a is a product of matrices, no quotient."),
+        (
+            truth + (torch.linalg.solve(cov_b, cov_a).sum() - spread) / 2,
+            "the trace sums the diagonal, not all entries.",
+        ),
+        (
+            truth + (cov_b.diagonal().log().sum() - cov_a.diagonal().log().sum() - dets) / 2,
+            "the determinant of a full matrix is not the product of its diagonal: .logdet().",
+        ),
+        (
+            truth + (gap.square() @ (1 / cov_b.diagonal()) - distance) / 2,
+            "in the term of the means, Σ_b⁻¹ is the inverse of the whole matrix, not of its diagonal.",
+        ),
         (truth / torch.tensor(2.0).log(), "nats, please: the natural logarithm."),
     )
-    out = call(fn, mean_a, cov_a, mean_b, cov_b)
-    hint = (
-        f"correlated Gaussians in {d}-D: it differs from torch.distributions. Compare term by term with (7)."
-    )
-    expect_value(out, truth, hint, causes)
-    expect_double(out, truth)

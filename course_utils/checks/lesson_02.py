@@ -4,9 +4,10 @@ KL between Gaussians."""
 import torch
 from torch.distributions import MultivariateNormal
 
-from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_whole, pair_of, seeded
+from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_whole, pair_of
 from course_utils.checks.gaussians import broken, compare_kl, legal, log_px_of
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_like, expect_shape
+from course_utils.checks.mistakes import normal
 
 
 def _generator(seed=0):
@@ -145,7 +146,7 @@ def _generator_decides(fn, x):
 
 def _other_mixtures(fn):
     """Another number of components, another dimension, another dtype."""
-    four = (torch.ones(4).double() / 4, seeded(4, 3), torch.eye(3).double().repeat(4, 1, 1))
+    four = (torch.ones(4).double() / 4, normal(4, 3), torch.eye(3).double().repeat(4, 1, 1))
     x, _ = call(fn, *four, 5, _generator())
     expect_shape(x, (5, 3), "K = 4 components in d = 3 dimensions: is a size or an axis fixed to 2?")
     expect_like(x, four[1])
@@ -163,7 +164,7 @@ def _other_mixtures(fn):
 )
 def responsibilities(fn):
     log_w = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
-    log_n = seeded(7, 3)
+    log_n = normal(7, 3)
     log_r, log_px = pair_of(call(fn, log_w, log_n), "return two things: log r (N, K) and log p(x) (N,).")
     expect_shape(log_r, (7, 3), "first log r: one log responsibility for each point and component.")
     expect_shape(
@@ -172,6 +173,9 @@ def responsibilities(fn):
     _resp_values(log_w, log_n, log_r, log_px)
     for out, shape in zip(call(fn, log_w, log_n[:1]), ((1, 3), (1,))):
         expect_shape(out, shape, "one point is one row, too: no squeeze().")
+    alone, _ = call(fn, torch.zeros(1).double(), log_n[:, :1])
+    expect_shape(alone, (7, 1), "one component is one column, too: no squeeze().")
+    expect_close(alone, torch.zeros(7, 1), "a single component is the cause of every point: log r = 0.")
     _resp_far_away(fn, log_w, log_n, log_r, log_px)
 
 
@@ -280,7 +284,7 @@ def _resp_far_away(fn, log_w, log_n, log_r, log_px):
     ),
 )
 def weights_and_means(fn):
-    x = seeded(6, 2, seed=1)
+    x = normal(6, 2, seed=1)
     hard = torch.eye(2, dtype=torch.float64)[torch.tensor([0, 0, 0, 0, 1, 1])]
     out = call(fn, x, hard)
     weights, means = pair_of(out, "return two things: the weights (K,) and the means (K, d).")
@@ -326,8 +330,8 @@ def weights_and_means(fn):
 
 def _m_step_with_fractions(fn):
     """Three components in four dimensions, and no responsibility is 0 or 1."""
-    soft = seeded(50, 3, seed=2).softmax(1)
-    points = seeded(50, 4, seed=3) + 1
+    soft = normal(50, 3, seed=2).softmax(1)
+    points = normal(50, 4, seed=3) + 1
     weights, means = call(fn, points, soft)
     expect_shape(weights, (3,), "K = 3 components: is a size or an axis fixed to 2?")
     expect_shape(means, (3, 4), "K = 3 components in d = 4 dimensions: is a size or an axis fixed to 2?")
@@ -360,9 +364,12 @@ def _m_step_with_fractions(fn):
 
 def _m_step_with_little(fn):
     """A component that owns a thousandth of a point has a mean all the same."""
-    soft = seeded(8, 2, seed=4).softmax(1) * torch.tensor([1.0, 1e-3]).double()
+    soft = normal(8, 2, seed=4).softmax(1) * torch.tensor([1.0, 1e-3]).double()
     soft[:, 0] = 1 - soft[:, 1]
-    points = seeded(8, 3, seed=5) + 2
+    points = normal(8, 3, seed=5) + 2
+    single, centre = call(fn, points[:, :1], soft[:, :1])
+    expect_shape(single, (1,), "one component has one weight, in a tensor (1,): no squeeze().")
+    expect_shape(centre, (1, 1), "one component in one dimension has a mean (1, 1): no squeeze().")
     _, means = call(fn, points, soft)
     expect_close(
         means,
@@ -382,8 +389,8 @@ def _m_step_with_little(fn):
 def spike(fn):
     stretch = torch.tensor([[1.0, 0.4], [0.0, 0.7]], dtype=torch.float64)
     for seed, size in enumerate((40, 25, 60)):
-        x = seeded(size, 2, seed=seed) @ stretch + seed
-        fresh = seeded(4_000, 2, seed=seed + 10) @ stretch + seed
+        x = normal(size, 2, seed=seed) @ stretch + seed
+        fresh = normal(4_000, 2, seed=seed + 10) @ stretch + seed
         out = call(fn, x)
         expect(
             isinstance(out, (tuple, list)) and len(out) == 3,

@@ -2,8 +2,9 @@
 
 import torch
 
-from course_utils.checks.causes import expect_double, expect_value, is_number, pair_of, seeded
+from course_utils.checks.causes import expect_double, expect_value, is_number, pair_of
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_like, expect_shape
+from course_utils.checks.mistakes import normal
 
 
 @exercise(
@@ -14,8 +15,8 @@ from course_utils.checks.machinery import call, exercise, expect, expect_close, 
     ),
 )
 def latent_given_seen(fn):
-    W, mean, noise = seeded(6, 3, seed=4), seeded(6, seed=5), torch.tensor(0.3, dtype=torch.float64)
-    x = seeded(5, 6, seed=6)
+    W, mean, noise = normal(6, 3, seed=4), normal(6, seed=5), torch.tensor(0.3, dtype=torch.float64)
+    x = normal(5, 6, seed=6)
     z, cov = pair_of(
         call(fn, x, mean, W, noise), "return two things: the means of z (N, q) and their covariance (q, q)."
     )
@@ -98,7 +99,7 @@ def _compare_with_joint(x, mean, W, noise, z, cov):
     verified="no noise gives μ + W m; the noise enters with covariance W C Wᵀ; each image has its own m and ε",
 )
 def paint(fn):
-    W, mean, m = seeded(6, 3, seed=4), seeded(6, seed=5), seeded(4, 3, seed=7)
+    W, mean, m = normal(6, 3, seed=4), normal(6, seed=5), normal(4, 3, seed=7)
     factor = torch.tensor([[1.4, 0.0, 0.0], [0.6, 0.5, 0.0], [-0.3, 0.8, 0.9]], dtype=torch.float64)
     C = factor @ factor.T
     nothing = torch.zeros(4, 3, dtype=torch.float64)
@@ -120,13 +121,15 @@ def paint(fn):
             (mean + m[:1] @ W.T + 0 * target, "every image gets the first image's m: use all rows."),
             (mean + m.mean(0) @ W.T + 0 * target, "every image gets the average of m: use each row's own."),
             (target - 2 * mean, "the mean image is subtracted; it is added."),
+            (target.clamp(0, 1), "paint without clamp: what leaves [0, 1] is cut where it is shown."),
+            (target.sigmoid(), "paint without sigmoid: this decoder is linear."),
         ),
     )
     expect_double(still, target)
     # the noise (1, 0, 0), (0, 1, 0), (0, 0, 1) shows the factor that the answer uses, column by column
     ways = call(fn, torch.eye(3, dtype=torch.float64), m[:1].expand(3, 3), C, mean, W) - target[0]
     _noise_enters(ways, W, C)
-    eps = seeded(4, 3, seed=9)
+    eps = normal(4, 3, seed=9)
     hint = "each image has noise of its own: row n is μ + W (m_n + L ε_n)."
     expect_close(call(fn, eps, m, C, mean, W), target + eps @ ways, hint)
     none = call(fn, eps[:0], m[:0], C, mean, W)

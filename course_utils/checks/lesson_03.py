@@ -1,6 +1,7 @@
 """Properties of lesson 03's exercises."""
 
 import torch
+from torch.nn import functional as F
 
 from course_utils.checks.causes import (
     expect_double,
@@ -8,7 +9,6 @@ from course_utils.checks.causes import (
     expect_value,
     is_number,
     pair_of,
-    seeded,
 )
 from course_utils.checks.machinery import (
     Wrong,
@@ -20,6 +20,7 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
+from course_utils.checks.mistakes import explained, normal
 
 
 @exercise(
@@ -29,7 +30,7 @@ from course_utils.checks.machinery import (
 def reconstruction_loss(fn):
     brightness = torch.tensor([0.1, 0.3, 0.5, 1.0, 1.0]).view(5, 1, 1, 1)
     x = brightness * torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    bias = 0.1 * seeded(784, seed=1).float() + 0.03
+    bias = 0.1 * normal(784, seed=1).float() + 0.03
 
     def model(images):
         expect(
@@ -42,7 +43,25 @@ def reconstruction_loss(fn):
     expect(out.shape != (5,), "this is one number an image: take the mean over the batch, too (.mean()).")
     expect_shape(out, (), "a single number.")
     rows = x.flatten(1)
-    made = 0.7 * rows + bias
+    each = _loss_value(out, rows, made=0.7 * rows + bias)
+    hint = "rows (B, 784) must work as well, with the same value."
+    expect_close(call(fn, model, rows), each.mean(), hint)
+    hint = "one image alone is a batch, too: keep the axis of the images (no squeeze, dim=1 for the pixels)."
+    expect_close(call(fn, model, x[:1]), each[0], hint)
+    expect_like(torch.as_tensor(call(fn, model, x)), x)
+    small = normal(6, 64, seed=2).float()
+    hint = (
+        "curves of 64 points, in section 7, are rows as well: no 784 in the function (flatten(1) needs none)."
+    )
+    with explained(hint):
+        expect_close(
+            call(fn, lambda rows: 0.5 * rows, small), small.square().sum(1).mean() / 4, "another value."
+        )
+    _loss_trains(fn, x)
+
+
+def _loss_value(out, rows, made):
+    """The true value, or what a usual mistake gives instead; returns the loss of each image (B,)."""
     error = made - rows
     each = error.square().sum(1)
     expect_value(
@@ -71,16 +90,15 @@ def reconstruction_loss(fn):
                 (made.clamp(0, 1) - rows).square().sum(1).mean(),
                 "compare the model's output as it is, not clamped.",
             ),
+            (
+                F.binary_cross_entropy(made.clamp(1e-6, 1 - 1e-6), rows, reduction="none").sum(1).mean(),
+                "the loss (1) is the squared error, not the cross-entropy.",
+            ),
             (-each.mean(), "the loss is the error itself, not its negative."),
             (each.median(), "the average over the images is their mean, not the median."),
         ),
     )
-    hint = "rows (B, 784) must work as well, with the same value."
-    expect_close(call(fn, model, rows), each.mean(), hint)
-    hint = "one image alone is a batch, too: keep the axis of the images (no squeeze, dim=1 for the pixels)."
-    expect_close(call(fn, model, x[:1]), each[0], hint)
-    expect_like(torch.as_tensor(call(fn, model, x)), x)
-    _loss_trains(fn, x)
+    return each
 
 
 def _loss_trains(fn, x):
@@ -96,10 +114,10 @@ def _loss_trains(fn, x):
 
 def _cloud():
     """Points (60, 5) off the origin, with unequal axes, longest along a slanted one."""
-    turn = torch.linalg.qr(seeded(5, 5, seed=1)).Q
+    turn = torch.linalg.qr(normal(5, 5, seed=1)).Q
     scales = torch.tensor([3.0, 2.0, 1.2, 0.5, 0.1], dtype=torch.float64)
     far = torch.tensor([5.0, -3.0, 0.0, 8.0, 1.0], dtype=torch.float64)
-    return seeded(60, 5) * scales @ turn.T + far
+    return normal(60, 5) * scales @ turn.T + far
 
 
 @exercise(
@@ -231,7 +249,7 @@ def sample_mixture(fn):
         not torch.equal(torch.as_tensor(again), out),
         "two calls give the same draws: fix no seed inside, and draw anew each time.",
     )
-    wide = call(fn, torch.ones(4).double() / 4, seeded(4, 3), torch.eye(3).double().repeat(4, 1, 1), 5)
+    wide = call(fn, torch.ones(4).double() / 4, normal(4, 3), torch.eye(3).double().repeat(4, 1, 1), 5)
     expect_shape(wide, (5, 3), "K = 4 components of k = 3 numbers: is a size or an axis fixed to 2?")
     one = call(fn, torch.ones(1).double(), means[:1, :1], eye[None, :1, :1], 1)
     expect_shape(one, (1, 1), "one draw of one number is (1, 1): no squeeze().")

@@ -2,7 +2,7 @@
 
 import torch
 
-from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_number, pair_of, seeded
+from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_number, pair_of
 from course_utils.checks.machinery import (
     Wrong,
     call,
@@ -13,6 +13,7 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
+from course_utils.checks.mistakes import normal
 
 
 @exercise(
@@ -21,7 +22,7 @@ from course_utils.checks.machinery import (
 )
 def denoising_loss(fn):
     torch.manual_seed(0)
-    x = 3 + seeded(4_000, 5, seed=7).float()
+    x = 0.5 + normal(4_000, 5, seed=7).float()
     seen = []
 
     def identity(noisy):
@@ -31,7 +32,12 @@ def denoising_loss(fn):
     out = torch.as_tensor(call(fn, identity, x, 0.5))
     expect(seen, "the model was never called: it gets the noisy data.")
     expect_shape(out, (), "a single number: .mean().")
-    added = torch.as_tensor(seen[0]) - x
+    expect_like(seen[0], x, "the model gets noise in the dtype of x: torch.randn_like(x).")
+    expect(
+        seen[0].max() > 1 and seen[0].min() < 0,
+        "the noisy data are cut to [0, 1]: the model has to see all the noise, so no clamp.",
+    )
+    added = seen[0] - x
     expect_shape(added, (4_000, 5), "the model gets x with noise, in the shape of x.")
     _noise_is_right(added)
     _target_is_clean(fn, x)
@@ -51,7 +57,8 @@ def denoising_loss(fn):
     exact = 2 * (seen[0] * (seen[0] - x)).mean(0) / 5
     expect_close(gradient, exact, "the gradient of the loss is 2 (x̂ − x) dx̂, averaged over all entries.")
     expect_like(loss, x)
-    expect_any_device(lambda clean: fn(lambda noisy: 0.5 * noisy, clean, 0.5), x)
+    for level in (0.5, torch.full((len(x), 1), 0.5)):
+        expect_any_device(lambda clean, sigma: fn(lambda noisy: 0.5 * noisy, clean, sigma), x, level)
 
 
 def _noise_is_right(added):
@@ -80,7 +87,9 @@ def _target_is_clean(fn, x):
     out = torch.as_tensor(call(fn, lambda noisy: noisy - x, x, 0.5))
     expect(out > 1e-3, "the target is the clean x, not the noise.")
     out = torch.as_tensor(call(fn, lambda _: x, x, 0.5))
-    expect(out < 1e-6, "the target is the clean x: a model that returns it must cost nothing.")
+    hint = "the target is the clean x: a model that returns it must cost nothing."
+    expect(abs(out.item() - 0.5**2) > 0.02, hint)  # the cost of the noise
+    free = out < 1e-6
     off = torch.tensor([0.3, -0.1, 0.5, 0.0, -0.6]) * torch.linspace(0.5, 1.5, len(x))[:, None]
     out = call(fn, lambda _: x + off, x, 0.5)
     square = off.square()
@@ -96,10 +105,15 @@ def _target_is_clean(fn, x):
         (square.mean() / 2, "the loss has no factor ½."),
         (square.mean() / 0.5**2, "the loss is not divided by σ²."),
         (square.mean() * 0.5**2, "the loss is not multiplied by σ²."),
+        (
+            ((x + off).clamp(0, 1) - x).square().mean(),
+            "the model's answer is compared as it is, not clamped.",
+        ),
         (-square.mean(), "the loss is the error itself, not its negative."),
     )
     hint = "a model with known errors costs the mean of their squares, over all entries of the batch."
     expect_value(out, square.mean(), hint, causes, rtol=1e-3)
+    expect(free, "a model that returns the clean x must cost nothing.")
 
 
 def _each_level(fn):
@@ -158,8 +172,8 @@ def no_datum(fn):
     verified="the exact score of a slanted Gaussian with noise, at two noise levels, in any shape and float64",
 )
 def score_of(fn):
-    noisy = seeded(40, 3).requires_grad_()  # as in the next cell
-    root = seeded(3, 3, seed=1)
+    noisy = normal(40, 3).requires_grad_()  # as in the next cell
+    root = normal(3, 3, seed=1)
     centre = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
     eye = torch.eye(3, dtype=torch.float64)
     for sigma in (0.6, 2.0):
@@ -228,6 +242,8 @@ def _downhill(fn, start, levels):
         f"the model was called {len(seen)} times for {len(levels)} levels: once for each level.",
     )
     expect_shape(out, tuple(start.shape), "the last restoration, in the shape of start.")
+    for noisy in seen:
+        expect_like(noisy, start, "draw the noise with torch.randn_like(x).")
     return out, seen
 
 
@@ -237,7 +253,7 @@ def _downhill(fn, start, levels):
 )
 def denoise_down(fn):
     torch.manual_seed(0)
-    start = 9 + seeded(3_000, 2, seed=7).float()
+    start = 9 + normal(3_000, 2, seed=7).float()
     out, seen = _downhill(fn, start, [0.8, 0.4, 0.1])
     noises = torch.stack([after - (1 + before / 4) for before, after in zip(seen, seen[1:])])
     _noises_are_right(noises, seen, start)
@@ -269,6 +285,10 @@ def _noises_are_right(noises, seen, start):
     expect(
         not torch.equal(seen[1], start),
         "the model sees `start` again and again: it gets the restored x, with its new noise.",
+    )
+    expect(
+        seen[1].max() > 1.001,
+        "what goes on is cut to [0, 1]: pass on the model's answer with all its noise, so no clamp.",
     )
     expect(
         (seen[1] - start).std() > 0.7,

@@ -11,9 +11,9 @@ from course_utils.checks.causes import (
     is_number,
     is_whole,
     pair_of,
-    seeded,
 )
 from course_utils.checks.machinery import Wrong
+from course_utils.checks.mistakes import normal
 
 CAUSES = [(3.0, "one too many"), ([1.0, 2.0], "one a row"), (1.0, "one too few")]
 
@@ -37,14 +37,14 @@ def test_what_is_no_number_of_this_shape_is_wrong_in_words(out):
 
 
 def test_the_digits_of_float32_are_not_those_of_float64():
-    exact = seeded(40, seed=3)
+    exact = normal(40, seed=3)
     expect_double(exact + 1e-13, exact)
     with pytest.raises(Wrong, match="float32"):
         expect_double(exact.float().double(), exact)
 
 
 def test_the_bell_is_told_from_a_box_and_from_a_coin():
-    bell = 0.3 * seeded(20_000)
+    bell = 0.3 * normal(20_000)
     expect_normal(bell, 0.3, "not a bell")
     box = (torch.rand(20_000, generator=torch.Generator().manual_seed(0)) - 0.5) * 12**0.5 * 0.3
     for flat in (box, 0.3 * bell.sign()):

@@ -300,6 +300,17 @@ def bet_as_text():
     return "four"
 
 
+def kl_of_diagonals(mean_a, cov_a, mean_b, cov_b):
+    gap = mean_b - mean_a
+    inside = torch.linalg.solve(cov_b, cov_a).trace() + gap @ torch.linalg.solve(cov_b, gap) - len(gap)
+    return 0.5 * (inside + cov_b.diagonal().log().sum() - cov_a.diagonal().log().sum())
+
+
+def kl_of_sums(mean_a, cov_a, mean_b, cov_b):
+    product = torch.linalg.solve(cov_b, cov_a)
+    return _kl(mean_a, cov_a, mean_b, cov_b) + (product.sum() - product.trace()) / 2
+
+
 WRONG = {
     "02.sample": [
         (draws.averaged, "choose *one* component"),
@@ -390,5 +401,7 @@ WRONG = {
         (kl_of_one_dimension, "not − 1"),
         (kl_in_a_matrix, "one number for a pair"),
         (kl_in_float32, "float32"),
+        (kl_of_diagonals, "product of its diagonal"),
+        (kl_of_sums, "not all entries"),
     ],
 }

@@ -181,6 +181,14 @@ def decibels_in_percent():
     return 100.0, 50.0
 
 
+def paint_clamped(eps, m, C, mean, W):
+    return paint_right(eps, m, C, mean, W).clamp(0, 1)
+
+
+def paint_sigmoid(eps, m, C, mean, W):
+    return paint_right(eps, m, C, mean, W).sigmoid()
+
+
 WRONG = {
     "02b.conditional": [
         (latent_without_prior, "is the identity"),
@@ -219,6 +227,8 @@ WRONG = {
         (paint_in_double, "float64 comes out"),
         (paint_in_float32, "passes through float32"),
         (paint_squeezed, "no squeeze"),
+        (paint_clamped, "without clamp"),
+        (paint_sigmoid, "without sigmoid"),
     ],
     "02b.decibels": [
         (decibels_one_number, "return two numbers"),

@@ -2,6 +2,8 @@
 
 import torch
 
+from tests.wrong_answers import draws_03 as draws
+
 
 def loss_mean(model, x):
     x = x.flatten(1)
@@ -206,120 +208,6 @@ def guess_words():
     return "half", "all"
 
 
-def _draw(which, means, factors):
-    noise = torch.randn(len(which), means.shape[1], 1, dtype=means.dtype)
-    return means[which] + (factors[which] @ noise)[..., 0]
-
-
-def sample_transposed(weights, means, covariances, n):
-    which = torch.multinomial(weights, n, replacement=True)
-    return _draw(which, means, torch.linalg.cholesky(covariances).mT)
-
-
-def sample_covariance(weights, means, covariances, n):
-    which = torch.multinomial(weights, n, replacement=True)
-    return _draw(which, means, covariances)
-
-
-def sample_uniform(weights, means, covariances, n):
-    which = torch.randint(len(weights), (n,))
-    return _draw(which, means, torch.linalg.cholesky(covariances))
-
-
-def sample_one(weights, means, covariances, n):
-    which = torch.multinomial(weights, 1).expand(n)
-    return _draw(which, means, torch.linalg.cholesky(covariances))
-
-
-def sample_sorted(weights, means, covariances, n):
-    which = torch.multinomial(weights, n, replacement=True).sort().values
-    return _draw(which, means, torch.linalg.cholesky(covariances))
-
-
-def sample_averaged(weights, means, covariances, n):
-    factor = torch.linalg.cholesky((weights[:, None, None] * covariances).sum(0))
-    return weights @ means + torch.randn(n, means.shape[1], dtype=means.dtype) @ factor.T
-
-
-def sample_first_covariance(weights, means, covariances, n):
-    which = torch.multinomial(weights, n, replacement=True)
-    factor = torch.linalg.cholesky(covariances[:1]).expand_as(covariances)
-    return _draw(which, means, factor)
-
-
-def _picks(weights, n):
-    return torch.multinomial(weights, n, replacement=True)
-
-
-def sample_seeded(weights, means, covariances, n):
-    generator = torch.Generator().manual_seed(0)
-    which = torch.multinomial(weights, n, replacement=True, generator=generator)
-    noise = torch.randn(n, means.shape[1], 1, dtype=means.dtype, generator=generator)
-    return means[which] + (torch.linalg.cholesky(covariances)[which] @ noise)[..., 0]
-
-
-def sample_in_shares(weights, means, covariances, n):
-    which = torch.repeat_interleave(torch.arange(len(weights)), (weights * n).round().long())
-    which = torch.cat([which, which.new_zeros(n)])[:n]
-    return _draw(which[torch.randperm(n)], means, torch.linalg.cholesky(covariances))
-
-
-def _draw_from(noise, which, means, covariances):
-    return means[which] + torch.einsum("nij,nj->ni", torch.linalg.cholesky(covariances)[which], noise)
-
-
-def sample_uniform_noise(weights, means, covariances, n):
-    noise = torch.rand(n, means.shape[1], dtype=means.dtype)
-    return _draw_from(noise, _picks(weights, n), means, covariances)
-
-
-def sample_flat_noise(weights, means, covariances, n):
-    noise = (torch.rand(n, means.shape[1], dtype=means.dtype) - 0.5) * 12**0.5
-    return _draw_from(noise, _picks(weights, n), means, covariances)
-
-
-def sample_one_noise(weights, means, covariances, n):
-    noise = torch.randn(n, 1, dtype=means.dtype).expand(n, means.shape[1])
-    return _draw_from(noise, _picks(weights, n), means, covariances)
-
-
-def sample_without_noise(weights, means, covariances, n):
-    return means[_picks(weights, n)]
-
-
-def sample_without_means(weights, means, covariances, n):
-    noise = torch.randn(n, means.shape[1], dtype=means.dtype)
-    return _draw_from(noise, _picks(weights, n), 0 * means, covariances)
-
-
-def sample_without_factor(weights, means, covariances, n):
-    return means[_picks(weights, n)] + torch.randn(n, means.shape[1], dtype=means.dtype)
-
-
-def sample_diagonal(weights, means, covariances, n):
-    deviations = covariances.diagonal(dim1=1, dim2=2).sqrt()
-    which = _picks(weights, n)
-    return means[which] + deviations[which] * torch.randn(n, means.shape[1], dtype=means.dtype)
-
-
-def sample_softmax(weights, means, covariances, n):
-    return _draw(_picks(weights.softmax(0), n), means, torch.linalg.cholesky(covariances))
-
-
-def sample_in_float32(weights, means, covariances, n):
-    return _draw(_picks(weights, n), means, torch.linalg.cholesky(covariances)).float()
-
-
-def sample_dtype_of_weights(weights, means, covariances, n):
-    noise = torch.randn(n, means.shape[1], dtype=weights.dtype)
-    return _draw_from(noise, _picks(weights, n), means, covariances)
-
-
-def sample_squeezed(weights, means, covariances, n):
-    which = _picks(weights, n)
-    return _draw(which, means, torch.linalg.cholesky(covariances)).squeeze()
-
-
 def cloud_gaussian(n):
     return 100 + torch.randn(n, 2) * torch.tensor([5.0, 0.1])
 
@@ -360,6 +248,22 @@ def cloud_square(n):
     return torch.rand(n, 2) * torch.tensor([3.0, 1.0]) - 7
 
 
+def loss_for_784(model, x):
+    x = x.reshape(-1, 784)
+    return (model(x) - x).square().sum(1).mean()
+
+
+def loss_mean_times_784(model, x):
+    x = x.flatten(1)
+    return 784 * (model(x) - x).square().mean()
+
+
+def loss_cross_entropy(model, x):
+    x = x.flatten(1)
+    made = model(x).clamp(1e-6, 1 - 1e-6)
+    return torch.nn.functional.binary_cross_entropy(made, x.clamp(0, 1), reduction="none").sum(1).mean()
+
+
 WRONG = {
     "03.reconstruction_loss": [
         (loss_mean, "mean over the pixels"),
@@ -379,6 +283,9 @@ WRONG = {
         (loss_in_double, "float64 comes out"),
         (loss_with_backward, "leave .backward()"),
         (loss_from_the_cpu, "mixes devices"),
+        (loss_for_784, "RuntimeError"),
+        (loss_mean_times_784, "no 784 in the function"),
+        (loss_cross_entropy, "not the cross-entropy"),
     ],
     "03.pca": [
         (pca_not_centred, "before centring"),
@@ -405,26 +312,26 @@ WRONG = {
         (guess_words, "plain numbers"),
     ],
     "03.sample_mixture": [
-        (sample_transposed, "LᵀL instead of LLᵀ"),
-        (sample_covariance, "multiplied by the covariance"),
-        (sample_uniform, "follow the weights"),
-        (sample_one, "from one component"),
-        (sample_sorted, "sorted by component"),
-        (sample_averaged, "not averaged"),
-        (sample_first_covariance, "its own covariance"),
-        (sample_seeded, "fix no seed"),
-        (sample_in_shares, "exactly its share"),
-        (sample_uniform_noise, "not torch.rand"),
-        (sample_flat_noise, "not Gaussian"),
-        (sample_one_noise, "share one random number"),
-        (sample_without_noise, "the same point"),
-        (sample_without_means, "add the mean"),
-        (sample_without_factor, "is the factor L missing"),
-        (sample_diagonal, "do not correlate"),
-        (sample_softmax, "no softmax"),
-        (sample_in_float32, "float32 comes out"),
-        (sample_dtype_of_weights, "RuntimeError"),
-        (sample_squeezed, "no squeeze"),
+        (draws.transposed, "LᵀL instead of LLᵀ"),
+        (draws.covariance, "multiplied by the covariance"),
+        (draws.uniform, "follow the weights"),
+        (draws.one, "from one component"),
+        (draws.sorted, "sorted by component"),
+        (draws.averaged, "not averaged"),
+        (draws.first_covariance, "its own covariance"),
+        (draws.seeded, "fix no seed"),
+        (draws.in_shares, "exactly its share"),
+        (draws.uniform_noise, "not torch.rand"),
+        (draws.flat_noise, "not Gaussian"),
+        (draws.one_noise, "share one random number"),
+        (draws.without_noise, "the same point"),
+        (draws.without_means, "add the mean"),
+        (draws.without_factor, "is the factor L missing"),
+        (draws.diagonal, "do not correlate"),
+        (draws.softmax, "no softmax"),
+        (draws.in_float32, "float32 comes out"),
+        (draws.dtype_of_weights, "RuntimeError"),
+        (draws.squeezed, "no squeeze"),
     ],
     "03.hard_to_sample": [
         (cloud_gaussian, "does not fail"),

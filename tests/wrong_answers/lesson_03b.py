@@ -2,6 +2,8 @@
 
 import torch
 
+from tests.wrong_answers import walks_03b as walks
+
 
 def loss_of_clean(model, x, sigma):
     return (model(x) - x).square().mean()
@@ -112,6 +114,14 @@ def loss_of_clean_answer(model, x, sigma):
     return (model(x) - (x + sigma * torch.randn_like(x))).square().mean()
 
 
+def loss_of_clamped_noise(model, x, sigma):
+    return (model((x + sigma * torch.randn_like(x)).clamp(0, 1)) - x).square().mean()
+
+
+def loss_of_clamped_answer(model, x, sigma):
+    return (model(x + sigma * torch.randn_like(x)).clamp(0, 1) - x).square().mean()
+
+
 def datum_single():
     return torch.zeros(1, 2), torch.tensor([5.0, 0.0])
 
@@ -217,158 +227,6 @@ def gain_ratio():
     return 200.0
 
 
-def down_without_noise(model, start, levels):
-    x = start
-    for _ in levels:
-        x = model(x)
-    return x
-
-
-def down_same_level(model, start, levels):
-    x = start
-    for level in levels:
-        x = model(x) + level * torch.randn_like(x)
-    return x
-
-
-def down_noise_at_end(model, start, levels):
-    x = start
-    for after in [*levels[1:], levels[-1]]:
-        x = model(x) + after * torch.randn_like(x)
-    return x
-
-
-def down_one_short(model, start, levels):
-    x = start
-    for after in levels[1:]:
-        x = model(x) + after * torch.randn_like(x)
-    return x
-
-
-def down_noisy_start(model, start, levels):
-    x = start
-    for level in levels:
-        x = model(x + level * torch.randn_like(x))
-    return x
-
-
-def _pairs(levels):
-    return [*levels[1:], 0.0]
-
-
-def down_squared(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(x) + after**2 * torch.randn_like(x)
-    return x
-
-
-def down_difference(model, start, levels):
-    x = start
-    for before, after in zip(levels, levels[1:]):
-        x = model(x) + (before**2 - after**2) ** 0.5 * torch.randn_like(x)
-    return model(x)
-
-
-def down_unit_noise(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(x) + (after > 0) * torch.randn_like(x)
-    return x
-
-
-def down_last_level(model, start, levels):
-    x = start
-    for i in range(len(levels)):
-        x = model(x) + (i < len(levels) - 1) * levels[-1] * torch.randn_like(x)
-    return x
-
-
-def down_upwards(model, start, levels):
-    x = start
-    for after in [*reversed(levels[1:]), 0.0]:
-        x = model(x) + after * torch.randn_like(x)
-    return x
-
-
-def down_same_noise(model, start, levels):
-    x, eps = start, torch.randn_like(start)
-    for after in _pairs(levels):
-        x = model(x) + after * eps
-    return x
-
-
-def down_uniform(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(x) + after * torch.rand_like(x)
-    return x
-
-
-def down_flat(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(x) + after * (torch.rand_like(x) - 0.5) * 12**0.5
-    return x
-
-
-def down_noise_of_rows(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(x) + after * torch.randn_like(x.flatten(1)[:, :1]).view(-1, *[1] * (x.dim() - 1))
-    return x
-
-
-def down_seeded(model, start, levels):
-    x, generator = start, torch.Generator().manual_seed(0)
-    for after in _pairs(levels):
-        x = model(x) + after * torch.randn(x.shape, generator=generator).to(x)
-    return x
-
-
-def down_always_from_start(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(start) + after * torch.randn_like(x)
-    return x
-
-
-def down_without_the_answer(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        model(x)
-        x = x + after * torch.randn_like(x)
-    return x
-
-
-def down_for_three(model, start, levels):
-    x = model(start)
-    for after in levels[1:3]:
-        x = model(x + after * torch.randn_like(x))
-    return x
-
-
-def down_popping(model, start, levels):
-    x, _ = start, levels.pop(0)
-    while levels:
-        x = model(x) + levels.pop(0) * torch.randn_like(x)
-    return model(x)
-
-
-def down_on_the_cpu(model, start, levels):
-    x = start
-    for after in _pairs(levels):
-        x = model(x) + after * torch.randn(x.shape, dtype=x.dtype)
-    return x
-
-
-def down_in_default_dtype(model, start, levels):
-    x = start.float()
-    for after in _pairs(levels):
-        x = model(x) + after * torch.randn_like(x)
-    return x
-
-
 WRONG = {
     "03b.denoising_loss": [
         (loss_of_clean, "sees the clean data"),
@@ -394,6 +252,8 @@ WRONG = {
         (loss_on_the_cpu, "mixes devices"),
         (loss_in_double, "float64 comes out"),
         (loss_with_backward, "leave .backward()"),
+        (loss_of_clamped_noise, "cut to [0, 1]"),
+        (loss_of_clamped_answer, "not clamped"),
     ],
     "03b.no_datum": [
         (datum_single, "at least two"),
@@ -424,26 +284,27 @@ WRONG = {
     ],
     "03b.gain": [(gain_text, "plain number"), (gain_ratio, "between −30 and 30")],
     "03b.denoise_down": [
-        (down_without_noise, "no noise is added"),
-        (down_same_level, "NEXT level"),
-        (down_noise_at_end, "after the last"),
-        (down_one_short, "once for each level"),
-        (down_noisy_start, "as it is"),
-        (down_squared, "not its square"),
-        (down_difference, "no difference of squares"),
-        (down_unit_noise, "level 1 throughout"),
-        (down_last_level, "noise of the last level"),
-        (down_upwards, "taken from their end"),
-        (down_same_noise, "draw fresh noise"),
-        (down_uniform, "mean 0"),
-        (down_flat, "not Gaussian"),
-        (down_noise_of_rows, "the same noise"),
-        (down_seeded, "two calls add"),
-        (down_without_the_answer, "answer is not used"),
-        (down_always_from_start, "again and again"),
-        (down_for_three, "for 5 levels"),
-        (down_popping, "changes the list"),
-        (down_on_the_cpu, "mixes devices"),
-        (down_in_default_dtype, "float32 comes out"),
+        (walks.without_noise, "no noise is added"),
+        (walks.same_level, "NEXT level"),
+        (walks.noise_at_end, "after the last"),
+        (walks.one_short, "once for each level"),
+        (walks.noisy_start, "as it is"),
+        (walks.squared, "not its square"),
+        (walks.difference, "no difference of squares"),
+        (walks.unit_noise, "level 1 throughout"),
+        (walks.last_level, "noise of the last level"),
+        (walks.upwards, "taken from their end"),
+        (walks.same_noise, "draw fresh noise"),
+        (walks.uniform, "mean 0"),
+        (walks.flat, "not Gaussian"),
+        (walks.noise_of_rows, "the same noise"),
+        (walks.seeded, "two calls add"),
+        (walks.without_the_answer, "answer is not used"),
+        (walks.always_from_start, "again and again"),
+        (walks.for_three, "for 5 levels"),
+        (walks.popping, "changes the list"),
+        (walks.on_the_cpu, "mixes devices"),
+        (walks.clamped, "cut to [0, 1]"),
+        (walks.in_default_dtype, "float32 comes out"),
     ],
 }
