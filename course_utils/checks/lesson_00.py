@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Bernoulli
 
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_shape
-from course_utils.checks.mistakes import expect_none_of, expect_number
+from course_utils.checks.mistakes import expect_none_of, expect_number, explained
 
 
 def _bernoulli(x, theta):
@@ -47,8 +47,8 @@ def log_lik_pixels(fn):
         " add no small number.",
     )
     generator = torch.Generator().manual_seed(0)
-    coins = 0.01 + 0.98 * torch.rand(784, generator=generator)
-    images = (torch.rand(3, 784, generator=generator) < 0.3).float()
+    coins = 0.005 + 0.06 * torch.rand(784, generator=generator)
+    images = (torch.rand(20, 784, generator=generator) < 0.7).float()  # much ink where little is expected
     big = call(fn, images, coins)
     expect(
         torch.isfinite(big).all(),
@@ -203,6 +203,9 @@ def overconfident_coins(fn):
     paper_only = torch.tensor([[0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 1], [0, 1, 1.0]])
     _broken(fn, paper_only, "where all images agree on paper, and nowhere on ink, ")
     _broken(fn, 1 - paper_only, "where all images agree on ink, and nowhere on paper, ")
+    many = (torch.arange(3_000)[:, None] % torch.tensor([2, 3, 3_000]) == 0).float()  # the last one is rare
+    with explained("in a large set, where a pixel may have ink in one image only, it fails:"):
+        _broken(fn, torch.cat([many, 1 - many, torch.zeros(3_000, 1)], 1))
 
 
 def _broken(fn, ink, where=""):
@@ -222,7 +225,7 @@ def _broken(fn, ink, where=""):
     expect(
         torch.isfinite(own),
         "your coins call one of the training images impossible, so the training data do reveal it: a coin may"
-        " be 0 or 1 only where all training images agree.",
+        " be 0 or 1 only where all training images agree; do not round it.",
     )
     laplace = (ink.sum(0) + 1) / (len(ink) + 2)
     expect(
@@ -300,6 +303,12 @@ def decisive_test(fn):
             fork[1] + torch.tensor([[0.0, 0.0], [0.02, 0.0], [0.0, 0.03]]),
             "the outputs differ a little but all are the same right answer: count the different right"
             " answers, not the different outputs.",
+        ),
+        (
+            "no draw",
+            fork,
+            picks + torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.35, 0.0], [0.0, 0.0], [0.0, 0.0]]),
+            "one output is 0.35 away from its nearest right answer: each must be within tol, not their mean.",
         ),
         ("no draw", fork, fork[2:], "a single run shows one right answer only: that is no draw."),
     ]

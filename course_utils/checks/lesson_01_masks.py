@@ -15,7 +15,7 @@ from course_utils.checks.machinery import (
     expect_gradient,
     expect_shape,
 )
-from course_utils.checks.mistakes import expect_none_of
+from course_utils.checks.mistakes import expect_none_of, explained
 
 
 @exercise(
@@ -56,7 +56,7 @@ def log_marginal(fn):
         call(fn, x + 50, seen, mean, W, sigma2),
         block.log_prob((x + 50)[:, seen]),
         "far from the mean the density is too small for a number, and its logarithm fails: stay in"
-        " log-space, with log_prob.",
+        " log-space, with log_prob, and clamp nothing.",
     )
 
 
@@ -160,8 +160,9 @@ def hole_loss(fn):
     logits = torch.randn(400, 10, generator=generator)
     torch.manual_seed(0)
     loss, inputs, leaf = _with_recorder(fn, x, y, logits)
-    _, later, _ = _with_recorder(fn, x[:7], y[:7], logits[:7])
-    _, last, _ = _with_recorder(fn, x[:7], y[:7], logits[:7])
+    with explained("a batch of another size, 7 images, must work as well."):
+        _, later, _ = _with_recorder(fn, x[:7], y[:7], logits[:7])
+        _, last, _ = _with_recorder(fn, x[:7], y[:7], logits[:7])
     _mask_hints(inputs[:, :784], inputs[:, 784:], x.flatten(1))
     _share_hints(inputs[:, 784:])
     expect(
@@ -273,6 +274,9 @@ def _loss_hints(loss, logits, y):
         "the sign is turned: the loss is −log of the probability of the right class.": -rows.mean(),
         "softmax is applied twice: F.cross_entropy takes logits, not probabilities.": (
             F.cross_entropy(logits.softmax(1), y)
+        ),
+        "this is the squared error of the logits: use F.cross_entropy.": (
+            F.mse_loss(logits, F.one_hot(y, 10).float())
         ),
         "F.nll_loss takes log-probabilities: give the logits to F.cross_entropy instead.": -chosen.mean(),
         "this is the mean probability, not its logarithm: F.cross_entropy(logits, y).": -rows.neg()

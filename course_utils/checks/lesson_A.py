@@ -103,7 +103,7 @@ def _distance_hints(out, a, c):
     ),
 )
 def sgd_step(fn):
-    steepness, theta = torch.tensor([1.0, 10.0]), torch.tensor([2.0, -3.0])
+    steepness, theta = torch.tensor([1.0, 10.0]), torch.tensor([2.0, -0.07])
 
     def bowl(t):
         return 0.5 * (steepness * t**2).sum()
@@ -124,6 +124,12 @@ def sgd_step(fn):
         "the gradient is scaled to length 1: take it as it is.": theta - 0.05 * gradient / gradient.norm(),
         "the loss is subtracted: subtract lr times its gradient.": theta - 0.05 * bowl(theta),
         "these are two steps: take one.": theta * (1 - 0.05 * steepness) ** 2,
+        "the step is half as long as it should be: lr times the gradient.": theta - 0.025 * gradient,
+        "the step is twice as long as it should be: lr times the gradient.": theta - 0.1 * gradient,
+        "lr is squared: multiply the gradient by lr once.": theta - 0.05**2 * gradient,
+        "every parameter moves by the mean gradient: each has its own.": theta - 0.05 * gradient.mean(),
+        "the gradient is clamped: take it as it is.": theta - 0.05 * gradient.clamp(-1, 1),
+        "theta is subtracted instead of the gradient of the loss.": theta - 0.05 * theta,
     }
     expect_none_of(out, mistakes)
     expect_close(out, goal, "in ½Σ h θ² one step must give (1 − lr·h)·θ in each coordinate.")
@@ -131,6 +137,9 @@ def sgd_step(fn):
         not out.requires_grad and out.grad_fn is None,
         "the result still belongs to a graph, which would grow step by step: end with .detach().",
     )
+    longer = call(fn, theta, bowl, 0.3)
+    expect_none_of(longer, {"another lr changes nothing: use the argument lr.": goal})
+    expect_close(longer, theta - 0.3 * gradient, "with lr = 0.3 the step is not lr times the gradient.")
     leaf = theta.clone().requires_grad_()
     leaf.grad = torch.tensor([7.0, -7.0])  # what an earlier backward may have left
     again = "the result depends on a gradient from before: .grad adds up over calls. Work on"
@@ -182,6 +191,7 @@ def log_sum_exp(fn):
     }
     expect_none_of(out, mistakes)
     expect_close(out, total.log(), "for small logits it must equal log(sum(exp(a))) over dimension dim.")
+    expect_like(out, a, "keep the precision of the logits.")
     with explained("dim=0 gives a wrong answer: use the argument dim everywhere."):
         expect_close(call(fn, a, 0), a.exp().sum(0).log(), "It must be log Σ exp down the columns.")
     _every_rank(fn)

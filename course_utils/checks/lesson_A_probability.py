@@ -162,6 +162,10 @@ def _kl_hints(out, p, q):
         "the terms are made positive one by one: add them with their signs.": (p * (p / q).log())
         .abs()
         .sum(-1),
+        "p and q are probabilities already: apply no softmax.": (
+            p.softmax(-1) * (p.log_softmax(-1) - q.log_softmax(-1))
+        ).sum(-1),
+        "this is the root of it: return KL itself.": forward.sqrt(),
         "this is Σ p·(p/q): take the logarithm of p/q.": (p * p / q).sum(-1),
         "this is Σ p·(p − q): it is the difference of the logarithms.": (p * (p - q)).sum(-1),
     }
@@ -182,7 +186,9 @@ def _limits(fn):
         impossible == torch.inf,
         "where q = 0 < p it is infinite: do not clamp q, and add no small number to it.",
     )
-    expect_close(call(fn, certain, certain), 0.0, "where p and q are both 0 the term is 0, not nan.")
+    expect_close(
+        call(fn, certain, certain), 0.0, "where p and q are both 0 the term is 0, not nan or infinity."
+    )
     found = call(
         fn, torch.stack([fair, certain, fair]), torch.stack([certain, certain, certain.flip(0) * 0.4 + 0.3])
     )

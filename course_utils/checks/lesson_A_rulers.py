@@ -3,7 +3,7 @@
 import torch
 
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_shape
-from course_utils.checks.mistakes import expect_none_of, expect_number, normal
+from course_utils.checks.mistakes import expect_none_of, expect_number, explained, normal
 
 
 def _root(matrix: torch.Tensor) -> torch.Tensor:
@@ -24,6 +24,9 @@ def frechet(fn):
     a, b = (normal(9, 4, seed=s).T.cov() + 0.1 * torch.eye(4).double() for s in (2, 3))
     out = call(fn, mean_a, a, mean_b, b)
     expect_shape(out, (), "The distance is one number, a tensor without dimensions.")
+    expect(
+        not out.is_complex(), "the result is a complex number: take the .real part of the eigenvalues first."
+    )
     root = _root(a)
     cross = torch.linalg.eigvalsh(root @ b @ root).sqrt().sum()
     goal = (mean_a - mean_b).square().sum() + a.trace() + b.trace() - 2 * cross
@@ -72,6 +75,14 @@ def _frechet_hints(out, mean_a, a, mean_b, b, cross):
         "the eigenvalues are added as they are: take the roots of the eigenvalues, then add.": (
             shift + traces - 2 * values.sum()
         ),
+        "the singular values of Σ₁Σ₂ are taken: it is not symmetric, so its eigenvalues are others.": (
+            shift + traces - 2 * torch.linalg.svdvals(a @ b).sqrt().sum()
+        ),
+        "the eigenvalues of Σ₁ and of Σ₂ are multiplied one by one: take those of Σ₁^½ Σ₂ Σ₁^½.": (
+            shift + traces - 2 * (torch.linalg.eigvalsh(a).sqrt() @ torch.linalg.eigvalsh(b).sqrt())
+        ),
+        "the roots of the eigenvalues are averaged: add them.": shift + traces - cross / 2,
+        "the distance is divided by the number of dimensions: it is a sum.": (shift + rest) / 4,
         "the root is taken of the sum: take the root of each eigenvalue, then add.": (
             shift + traces - 2 * values.sum().sqrt()
         ),
@@ -105,7 +116,10 @@ def _few_points(fn):
             (x - x.mean(0)) @ (y - y.mean(0)).T / 3
         ).sum()  # the same Σ √λ, from the points
         goal = (x.mean(0) - y.mean(0)).square().sum() + x.T.cov().trace() + y.T.cov().trace() - 2 * cross
-        out = call(fn, x.mean(0), x.T.cov(), y.mean(0), y.T.cov())
+        with explained(
+            "with fewer points than dimensions the covariances are singular: use eigh, which works."
+        ):
+            out = call(fn, x.mean(0), x.T.cov(), y.mean(0), y.T.cov())
         expect(
             torch.isfinite(out),
             "with fewer points than dimensions eigenvalues are 0, rounding makes some negative, and their"
@@ -138,7 +152,10 @@ def fool_the_ruler(fn):
         x = normal(40, d, seed=d) @ normal(d, d, seed=d + 1) + torch.arange(1.0, d + 1)
         made = call(fn, x)
         expect_shape(made, (2 * d, d), "a pair of points for each of the d columns of L.")
-        expect(torch.isfinite(made).all(), "some points are infinite or not a number.")
+        expect(
+            torch.isfinite(made).all(),
+            "some points are not numbers: the factor L is not the root of each entry.",
+        )
         made = made.double()
         expect_none_of(
             made.mean(0),
@@ -185,6 +202,9 @@ def _fool_hints(found, x):
         "the steps are rows of the factor: they are its columns, so that the squares add up to L Lᵀ.": (
             torch.linalg.eigvalsh(goal).diag()
         ),
+        "all points are the mean: add and subtract multiples of the columns of L.": 0 * goal,
+        "the eigenvectors have length 1: multiply each by the root of its eigenvalue.": torch.eye(d),
+        "the steps are those of the correlations: L Lᵀ is the covariance, x.T.cov().": x.T.corrcoef(),
         "the steps are the columns of Σ: they are those of its factor L.": goal @ goal,
         "only the variances are right: the steps are the columns of L, which mix the coordinates.": (
             goal.diagonal().diag()

@@ -186,6 +186,10 @@ def coins_clamped_below(ink):
     return ink.mean(0).clamp(min=1e-4)
 
 
+def coins_to_three_places(ink):
+    return ink.mean(0).round(decimals=3)
+
+
 def coins_of_paper(ink):
     return 1 - ink.mean(0)
 
@@ -281,6 +285,13 @@ def verdict_as_a_truth(answers, outputs, tol=1e-3):
     return _verdict(answers, torch.cdist(outputs, answers), tol) == "draws"
 
 
+def verdict_by_mean_distance(answers, outputs, tol=1e-3):
+    if len(answers) == 1:
+        return "one answer"
+    least, nearest = torch.cdist(outputs, answers).min(1)
+    return "draws" if least.mean() <= tol and len(nearest.unique()) > 1 else "no draw"
+
+
 def verdict_by_a_single_run(answers, outputs, tol=1e-3):
     if len(outputs) == 1:
         return "draws"
@@ -338,6 +349,7 @@ WRONG = {
         (coins_fair_in_between, "less likely than under (2)"),
         (coins_clamped_below, "agree on paper, and nowhere on ink"),
         (coins_clamped_above, "agree on ink, and nowhere on paper"),
+        (coins_to_three_places, "in a large set"),
         (coins_of_paper, "shares of paper"),
         (coins_kept_as_a_row, "the shape should be (4,), not (1, 4)"),
         (coins_in_per_cent, "between 0 and 1."),
@@ -358,6 +370,7 @@ WRONG = {
         (verdict_without_one_answer, "the verdict is 'one answer'"),
         (verdict_in_other_words, "spelled like that"),
         (verdict_as_a_truth, "as text, not a bool"),
+        (verdict_by_mean_distance, "not their mean"),
         (verdict_by_a_single_run, "a single run"),
     ],
 }

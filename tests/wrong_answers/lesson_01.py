@@ -408,6 +408,12 @@ def holes_with_backward(model, x, y):
     return loss
 
 
+def holes_for_400(model, x, y):
+    x = x.flatten(1)
+    seen = (torch.rand_like(x) > torch.rand(400, 1)).float()
+    return F.cross_entropy(model(torch.cat([x * seen, seen], 1)), y)
+
+
 def holes_two_calls(model, x, y):
     x, seen = _holes(x)
     model(torch.cat([x, torch.ones_like(x)], 1))
@@ -570,6 +576,16 @@ def naive_bayes_of_paper(x, y, alpha, classes):
     return (n - counts + alpha) / (n + 2 * alpha)
 
 
+def naive_bayes_clamped(x, y, alpha, classes):
+    counts, n = _counts(x, y, classes)
+    return ((counts + alpha) / (n + 2 * alpha)).clamp(1e-3, 1 - 1e-3)
+
+
+def naive_bayes_on_fractions(x, y, alpha, classes):
+    counts, n = _counts(x, y, classes)
+    return (counts / n + alpha) / (1 + 2 * alpha)
+
+
 def naive_bayes_in_double(x, y, alpha, classes):
     counts, n = _counts(x.double(), y, classes)
     return (counts + alpha) / (n + 2 * alpha)
@@ -673,6 +689,7 @@ WRONG = {
         (holes_with_nll_of_logits, "takes log-probabilities"),
         (holes_one_loss_an_image, "the loss is one number"),
         (holes_with_backward, "do not call backward"),
+        (holes_for_400, "another size"),
         (holes_two_calls, "call the model once"),
     ],
     "01.break_lda": [
@@ -708,6 +725,8 @@ WRONG = {
         (naive_bayes_with_two_below, "n_k + 2 whatever α is"),
         (naive_bayes_by_ink, "by the ink of the class"),
         (naive_bayes_of_paper, "shares of paper"),
+        (naive_bayes_clamped, "clamp nothing"),
+        (naive_bayes_on_fractions, "added to the fractions"),
         (naive_bayes_in_double, "float32 goes in and float64 comes out"),
         (naive_bayes_transposed, "one row per class"),
         (naive_bayes_that_skips_empty_classes, "½ everywhere"),

@@ -133,6 +133,14 @@ def step_in_the_graph_of_theta(theta, loss_fn, lr):
     return theta - lr * _gradient(theta, loss_fn)
 
 
+def step_with_its_own_rate(theta, loss_fn, lr):
+    return (theta - 0.05 * _gradient(theta, loss_fn)).detach()
+
+
+def step_clamped(theta, loss_fn, lr):
+    return (theta - lr * _gradient(theta, loss_fn).clamp(-1, 1)).detach()
+
+
 def step_taken_twice(theta, loss_fn, lr):
     theta = (theta - lr * _gradient(theta, loss_fn)).detach()
     return (theta - lr * _gradient(theta, loss_fn)).detach()
@@ -546,6 +554,20 @@ def frechet_root_of_sum(mean_a, cov_a, mean_b, cov_b):
     return _frechet(mean_a, cov_a, mean_b, cov_b, cross)
 
 
+def frechet_complex(mean_a, cov_a, mean_b, cov_b):
+    return _frechet(mean_a, cov_a, mean_b, cov_b, torch.linalg.eigvals(cov_a @ cov_b).sqrt().sum())
+
+
+def frechet_by_cholesky(mean_a, cov_a, mean_b, cov_b):
+    factor = torch.linalg.cholesky(cov_a)
+    cross = torch.linalg.eigvalsh(factor.T @ cov_b @ factor).clamp(min=0).sqrt().sum()
+    return _frechet(mean_a, cov_a, mean_b, cov_b, cross)
+
+
+def frechet_by_singular_values(mean_a, cov_a, mean_b, cov_b):
+    return _frechet(mean_a, cov_a, mean_b, cov_b, torch.linalg.svdvals(cov_a @ cov_b).sqrt().sum())
+
+
 def frechet_entries_of_each(mean_a, cov_a, mean_b, cov_b):
     cross = (cov_a.sqrt() @ cov_b.sqrt()).trace()
     return _frechet(mean_a, cov_a, mean_b, cov_b, cross)
@@ -608,6 +630,14 @@ def fool_by_covariance(x):
     return _pairs(x, x.T.cov(), (2 * x.shape[1] - 1) / 2)
 
 
+def fool_by_eigenvectors(x):
+    return _pairs(x, torch.linalg.eigh(x.T.cov()).eigenvectors, (2 * x.shape[1] - 1) / 2)
+
+
+def fool_by_correlations(x):
+    return _pairs(x, torch.linalg.cholesky(x.T.corrcoef()), (2 * x.shape[1] - 1) / 2)
+
+
 def fool_without_mean(x):
     return _pairs(x - x.mean(0), torch.linalg.cholesky(x.T.cov()), (2 * x.shape[1] - 1) / 2)
 
@@ -652,6 +682,8 @@ WRONG = {
         (step_in_place, "changes its argument in place"),
         (step_in_single_precision, "a stack of states of one dtype"),
         (step_in_the_graph_of_theta, "where theta requires a gradient"),
+        (step_with_its_own_rate, "use the argument lr"),
+        (step_clamped, "the gradient is clamped"),
         (step_taken_twice, "two steps"),
         (step_of_vectors_only, "without dimensions"),
         (step_does_nothing, "theta did not move"),
@@ -750,6 +782,9 @@ WRONG = {
         (frechet_of_means, "the covariances are missing"),
         (frechet_of_variances, "only the variances"),
         (frechet_root_of_sum, "the root is taken of the sum"),
+        (frechet_complex, "a complex number"),
+        (frechet_by_cholesky, "use eigh, which works"),
+        (frechet_by_singular_values, "singular values"),
         (frechet_entries_of_each, "not a number; the root of a matrix"),
     ],
     "A.fall": [
@@ -768,6 +803,8 @@ WRONG = {
         (fool_without_root, "c is the root"),
         (fool_by_rows, "rows of L"),
         (fool_by_covariance, "columns of Σ"),
+        (fool_by_eigenvectors, "have length 1"),
+        (fool_by_correlations, "those of the correlations"),
         (fool_without_mean, "mean of the data is missing"),
         (fool_by_biased_covariance, "divides by n − 1"),
     ],
