@@ -5,6 +5,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from course_utils.checks.coins import expect_coins, expect_generator_alone, expect_prior
+from course_utils.checks.kl import mistaken_kl
 from course_utils.checks.machinery import (
     call,
     exercise,
@@ -48,37 +49,7 @@ def kl_to_prior(fn):
         not out.isnan().any(),
         "some values are not numbers: log_var is already a logarithm, and may be negative; take none of it.",
     )
-    square, var = mean.square(), log_var.exp()
-    right = 0.5 * (square + var - 1 - log_var)
-    is_log_var = "log_var is log σ², the logarithm of the variance: exp(log_var) is σ², and log σ² is log_var"
-    expect_none_of(
-        out,
-        {
-            "at mean 0 and log σ² = 0 the cloud is the prior and its KL is 0: is the − 1 there?": right + 0.5,
-            "at mean 0 and log σ² = 0 the cloud is the prior and its KL is 0: 1 is subtracted.": right + 1,
-            "a centre at 2 with σ = 1 costs ½·2² = 2 nats, not 4: the factor ½ is missing.": 2 * right,
-            "the factor ½ stands before the whole bracket, not before the first term only.": (
-                0.5 * square + var - 1 - log_var
-            ),
-            "your KL is negative where it should be positive: the sign of the whole expression is turned.": (
-                -right
-            ),
-            "you treat log_var as log σ; it is log σ², so do not double it.": (
-                0.5 * (square + var.square() - 1 - 2 * log_var)
-            ),
-            f"{is_log_var} itself; exp(½ log_var) is σ, not σ².": 0.5 * (square + var.sqrt() - 1 - log_var),
-            f"{is_log_var} itself, so nothing is halved.": 0.5 * (square + var - 1 - 0.5 * log_var),
-            f"{is_log_var} itself: the exponential is missing.": 0.5 * (square - 1),
-            "the logarithm is subtracted: a narrow cloud (log σ² < 0) must cost more.": (
-                0.5 * (square + var - 1 + log_var)
-            ),
-            "the mean enters as its square μ².": 0.5 * (mean + var - 1 - log_var),
-            "the mean enters as its square μ², not as |μ|.": 0.5 * (mean.abs() + var - 1 - log_var),
-            "this is KL(N(0, 1) ‖ N(mean, σ²)), the other way round; the average in (4) is over q.": (
-                0.5 * ((1 + square) / var - 1 + log_var)
-            ),
-        },
-    )
+    expect_none_of(out, mistaken_kl(mean, log_var))
     truth = kl_divergence(Normal(mean, (0.5 * log_var).exp()), Normal(torch.zeros_like(mean), 1.0))
     expect_close(out, truth, "it differs from torch.distributions.", atol=1e-6, rtol=1e-6)
     expect_like(out, mean)
@@ -90,6 +61,10 @@ def kl_to_prior(fn):
             0.5 * (mean.double().square() + exact.exp() - 1 - exact),
             f"log_var may be any number, and at {extreme:g} yours is wrong: {slip}",
         )
+    zero = torch.zeros(2, 3, dtype=torch.float64)
+    expect_close(
+        call(fn, zero, zero), zero, "at the prior the KL is exactly 0: no clamp, nothing added.", atol=1e-12
+    )
     expect_like(out, mean)
     expect_any_device(fn, mean, log_var)
     _kl_gradient(fn)
@@ -119,7 +94,7 @@ def _kl_gradient(fn):
     ),
 )
 def reparameterise(fn):
-    mean, log_var, eps = (_random(5, 3, seed=seed) for seed in (3, 4, 5))
+    mean, log_var, eps = _random(5, 3, seed=3), _random(5, 3, seed=4), 2 * _random(5, 3, seed=5)
     still = call(fn, mean, log_var, torch.zeros_like(eps))
     expect_shape(still, (5, 3), "one draw for each row and latent.")
     expect(
@@ -141,6 +116,9 @@ def reparameterise(fn):
             f"{nine} 81: log_var is log σ² already, do not double it.": mean + sigma**4 * eps,
             "the noise enters with a plus, as in (5): its sign matters as soon as you look at one draw.": (
                 mean - sigma * eps
+            ),
+            "σ is exp(½ log σ²); softplus is another way to make a number positive.": (
+                mean + torch.nn.functional.softplus(log_var) * eps
             ),
             "the noise multiplies σ only, not the mean: μ + σε.": (mean + sigma) * eps,
             "eps belongs outside of the exponential: exp(½ log σ²) · eps.": mean
@@ -200,6 +178,7 @@ def rate_and_distortion(fn):
             ),
             "R is the KL itself, which is positive; the minus belongs to the log-likelihood.": -true_rate,
             "you divide the KL by the number of pixels, which is a hidden β of 1/784.": true_rate / 20,
+            "R is in nats for an image: nothing is divided by 784.": true_rate / 784,
         },
     )
     expect_none_of(
@@ -218,6 +197,7 @@ def rate_and_distortion(fn):
             "you average over the rows of an image: sum over ALL pixels, then average over the batch.": (
                 true_distortion / 5
             ),
+            "D is in nats for an image: nothing is divided by 784.": true_distortion / 784,
             "this is R + D; the distortion alone is wanted, without the rate.": true_rate + true_distortion,
         },
     )
@@ -313,7 +293,7 @@ def every_label(fn):
     )
     expect_close(out, truth, "the pixels of each picture must stay in their order.")
     with explained("is a number of labels fixed?"):
-        expect_close(call(fn, decode, z, 7), _every_picture(3, 7), "seven labels.")
+        expect_close(call(fn, decode, z, 12), _every_picture(3, 12), "twelve labels.")
         expect_close(call(fn, decode, z[:1], 1), _every_picture(1, 1), "one latent and one label.")
     with explained("a decoder may return pictures without a channel, (M, H, W): keep whatever follows M."):
         flat = call(fn, lambda codes, labels: decode(codes, labels)[:, 0], z, 4)
@@ -341,7 +321,7 @@ def _every_picture(n, n_labels):
     ),
 )
 def ancestral(fn):
-    n = 4_000
+    n = 20_000
 
     def decode(z):
         """Logits of (n, 1, 2, 3) pixels: 0, 2 and −60 everywhere, and the signs of the three latents."""
@@ -363,9 +343,10 @@ def ancestral(fn):
     expect_coins(z, x)
     expect_generator_alone(fn, decode)
     with explained("other numbers of latents and other shapes of decode(z) must work, too."):
-        z, x = call(fn, lambda z: z[:, :2] + 60, 5, 7, torch.Generator().manual_seed(1))
-        expect_shape(z, (5, 7), "n latents of k numbers each.")
-        expect_close(x, torch.ones(5, 2), "a pixel with logit 60 is inked.")
+        for n, k in ((5, 7), (1, 2)):
+            z, x = call(fn, lambda z: z[:, :2] + 60, n, k, torch.Generator().manual_seed(1))
+            expect_shape(z, (n, k), "n latents of k numbers each.")
+            expect_close(x, torch.ones(n, 2), "a pixel with logit 60 is inked.")
 
 
 @exercise(
@@ -401,8 +382,12 @@ def careless_loss(fn):
         "you averaged over the latents too: β is pixels / latents. Leave the KL as it was.",
     )
     expect(
+        abs(first - 20 / 6) > 1e-4,
+        "log_lik is summed over the batch; keep the mean over the batch, and average over the pixels as well.",
+    )
+    expect(
         abs(first - 20) < 1e-4 and abs(second - 40) < 1e-4,
-        f"with 20 pixels the hidden β should be 20, yours is {first:.3g}.",
+        f"with 20 pixels the hidden β should be 20, yours is {first:.3g}: average over all pixels and the batch.",
     )
     out, rate, distortion = call(fn, log_lik, kl), kl.sum(1).mean(), -log_lik.flatten(1).sum(1).mean()
     expect_none_of(

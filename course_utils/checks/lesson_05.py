@@ -285,6 +285,10 @@ def keep_by_critic(fn):
         not (best == 1 and other == 1),
         "here all are kept: e^a is larger than 1. Divide by the largest e^a, so that ratios survive.",
     )
+    expect(
+        best == 1 or abs(best - 0.5) > 0.01,
+        "this keeps with σ(a − max a), which is ½ for the best sample; the ratio of the densities is e^a.",
+    )
     expect(best == 1, f"the sample with the highest logit is always kept; here it is in {best:.0%} of cases.")
     expect(
         abs(other - 0.5) > 0.01,
@@ -302,7 +306,8 @@ def keep_by_critic(fn):
     )
     expect(
         abs(other - math.exp(-1)) < 0.01,
-        f"a logit lower by 1 is kept e times less often, in 37 % of cases; here in {other:.0%}.",
+        f"a logit lower by 1 is kept e times less often, in 37 % of cases; here in {other:.0%}. The exponent is"
+        " a − max a.",
     )
     expect(
         torch.equal(out, u.repeat(2) < (logits - 2).exp()),
@@ -320,6 +325,12 @@ def _keep_far_logits(fn):
             out.tolist() == [True, True, False, False],
             f"{why}: subtract the largest logit before you take it.",
         )
+    logits = torch.ones(300).index_fill(0, torch.tensor(17), 3.0)
+    expect(
+        call(fn, logits, torch.full((300,), 0.3)).sum() == 1,
+        "one sample with a much higher logit sets the scale for all: divide by the LARGEST e^a, not by a typical"
+        " one.",
+    )
     logits = torch.tensor([-3.0, -2.0, -5.0], dtype=torch.float64)
     expect(
         call(fn, logits, torch.tensor([0.3, 0.9, 0.2], dtype=torch.float64)).tolist() == [True, True, False],

@@ -56,6 +56,13 @@ def expect_loss_of_d(loss):
             "D's loss asks for a low logit at real points, too: their term is −log σ(a), without a minus.": (
                 _softplus(2.0, -1.0, 0.5) + on_fake
             ),
+            "log(1 − σ(a)) is log σ(−a), not log σ(1 − a).": on_real + _softplus(-1.5, 1.5),
+            "D's loss takes the mean over the forgeries, too, not their sum.": on_real + 2 * on_fake,
+            "D's labels are 1 and 0 in (2), without smoothing.": (
+                0.9 * on_real + 0.1 * _softplus(2.0, -1.0, 0.5) + on_fake
+            ),
+            "this is the hinge loss; (2) has log σ.": 2.5 / 3 + 4.0 / 2,
+            "this is the loss of least squares; (2) has log σ.": 5.25 / 3 + 6.5 / 2,
             "the two terms of D's loss must be added: both are costs.": on_real - on_fake,
             "the players are exchanged: this is G's loss.": _softplus(0.5, -2.5),
             "D's loss takes the logits themselves (Wasserstein's critic): log σ is missing.": 1.0 - 0.5,
@@ -85,6 +92,7 @@ def expect_loss_of_g(loss):
                 -right
             ),
             "G's loss takes the mean over the batch, not the sum.": 2 * right,
+            "this is G's loss of least squares; (3) has log σ.": 2.25,
             "G's loss has a factor ½ that (3) does not have.": right / 2,
             "G's loss has a term for the real points, which G cannot change: leave it out.": right + on_real,
             "G gets D's loss: `player` must make a difference.": on_real + _softplus(-0.5, 2.5),

@@ -92,6 +92,22 @@ def kl_tracked(mean, log_var):
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
 
 
+def kl_with_a_floor(mean, log_var):
+    return (0.5 * (mean.square() + log_var.exp() - 1 - log_var)).clamp(min=1e-3)
+
+
+def kl_without_mean(mean, log_var):
+    return 0.5 * (log_var.exp() - 1 - log_var)
+
+
+def kl_variance_squared(mean, log_var):
+    return 0.5 * (mean.square() + log_var.exp() ** 2 - 1 - log_var)
+
+
+def kl_half_behind_the_square(mean, log_var):
+    return mean.square() + 0.5 * (log_var.exp() - 1 - log_var)
+
+
 def draw_with_variance(mean, log_var, eps):
     return mean + log_var.exp() * eps
 
@@ -161,6 +177,14 @@ def draw_detached_mean(mean, log_var, eps):
 
 def draw_clamped(mean, log_var, eps):
     return mean + torch.exp(0.5 * log_var.clamp(-10, 10)) * eps
+
+
+def draw_clamped_noise(mean, log_var, eps):
+    return mean + torch.exp(0.5 * log_var) * eps.clamp(-2, 2)
+
+
+def draw_by_softplus(mean, log_var, eps):
+    return mean + torch.nn.functional.softplus(log_var) * eps
 
 
 def draw_in_double(mean, log_var, eps):
@@ -272,6 +296,12 @@ def labels_ten(decode, z, n_labels):
     y = torch.arange(4).repeat(len(z))
     out = decode(z.repeat_interleave(4, 0), y)
     return out.view(len(z), 4, *out.shape[1:])
+
+
+def labels_of_digits(decode, z, n_labels):
+    y = torch.arange(10, device=z.device).repeat(len(z))
+    out = decode(z.repeat_interleave(10, 0), y)
+    return out.view(len(z), 10, *out.shape[1:])[:, :n_labels]
 
 
 def labels_first_axis(decode, z, n_labels):
@@ -406,8 +436,19 @@ def sampler_turned_round(decode, n, k, generator):
 
 
 def sampler_fixed_sizes(decode, n, k, generator):
-    z = torch.randn(4_000, 3, generator=generator) if n > 1_000 else torch.randn(n, 3, generator=generator)
+    z = torch.randn(n, 3, generator=generator)
     return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_standardised(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    z = (z - z.mean(0)) / z.std(0)
+    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
+
+
+def sampler_sharpened(decode, n, k, generator):
+    z = torch.randn(n, k, generator=generator)
+    return z, torch.bernoulli((1.1 * decode(z)).sigmoid(), generator=generator)
 
 
 def sampler_in_double(decode, n, k, generator):
@@ -451,6 +492,10 @@ def careless_summed(log_lik, kl):
     return kl.sum() - log_lik.flatten(1).mean(1).sum()
 
 
+def careless_pixels_summed_over_batch(log_lik, kl):
+    return kl.sum(1).mean() - log_lik.flatten(1).mean(1).sum()
+
+
 def careless_one_pixel(log_lik, kl):
     return kl.sum(1).mean() - log_lik[..., 0].mean()
 
@@ -487,6 +532,10 @@ WRONG = {
         (kl_logarithm_of_the_logarithm, "log_var is already a logarithm"),
         (kl_other_way_round, "the other way round"),
         (kl_mean_not_squared, "the mean enters as its square μ²"),
+        (kl_with_a_floor, "exactly 0"),
+        (kl_without_mean, "where is the mean"),
+        (kl_variance_squared, "do not square it"),
+        (kl_half_behind_the_square, "the square of the mean included"),
         (kl_clamped, "no clamp"),
         (kl_with_an_epsilon, "nothing added inside a logarithm"),
         (kl_detached, "no detach"),
@@ -513,6 +562,8 @@ WRONG = {
         (draw_noise_inside, "outside of the exponential"),
         (draw_without_mean, "where is the mean"),
         (draw_clamped, "no clamp"),
+        (draw_clamped_noise, "it should be μ + σε"),
+        (draw_by_softplus, "softplus is another way"),
         (draw_in_double, "float64 comes out"),
         (draw_in_place, "in place"),
     ],
@@ -542,6 +593,7 @@ WRONG = {
         (labels_only_zero, "go through all labels"),
         (labels_from_one, "labels start at 0"),
         (labels_ten, "is a number of labels fixed"),
+        (labels_of_digits, "(3, 10, 1, 2, 3)"),
         (labels_first_axis, "the label's axis comes second"),
         (labels_with_a_channel, "keep whatever follows M"),
         (labels_on_the_cpu, "device=z.device"),
@@ -565,8 +617,10 @@ WRONG = {
         (sampler_ink_and_paper, "ink and paper are exchanged"),
         (sampler_bools, "turn them into floats"),
         (sampler_wide, "standard deviation 2.0"),
-        (sampler_uniform_of_variance_one, "not a uniform density"),
+        (sampler_uniform_of_variance_one, "neither uniform nor cut off"),
         (sampler_fixed_sizes, "other numbers of latents"),
+        (sampler_standardised, "must work, too. (your function raised RuntimeError"),
+        (sampler_sharpened, "has the chance sigmoid(2)"),
         (sampler_in_double, "a network's weights are float32"),
     ],
     "04.careless": [
@@ -579,6 +633,7 @@ WRONG = {
         (careless_no_kl, "both terms belong"),
         (careless_batch, "the hidden β should be 20"),
         (careless_summed, "both terms are summed over the batch"),
+        (careless_pixels_summed_over_batch, "log_lik is summed over the batch"),
         (careless_one_pixel, "all pixels averaged"),
         (careless_absolute, "take no absolute value"),
         (careless_number, "this is a float"),

@@ -62,6 +62,15 @@ def bound_global_maximum(log_joint, log_q):
     return (w - w.max()).exp().mean(0).log() + w.max()
 
 
+def bound_by_the_smallest(log_joint, log_q):
+    w = log_joint - log_q
+    return (w - w.amin(0)).exp().mean(0).log() + w.amin(0)
+
+
+def bound_log2(log_joint, log_q):
+    return (log_joint - log_q).logsumexp(0) - math.log2(len(log_q))
+
+
 def bound_clamped(log_joint, log_q):
     return (log_joint - log_q).clamp(min=-700).logsumexp(0) - math.log(len(log_q))
 
@@ -141,6 +150,10 @@ def free_ignored(kl, free):
 
 def free_half(kl, free):
     return kl.mean(0).clamp(min=0.5).sum()
+
+
+def free_for_all_together(kl, free):
+    return kl.mean(0).sum().clamp(min=free * kl.shape[1])
 
 
 def free_added(kl, free):
@@ -254,6 +267,10 @@ def accept_by_ratio(joint_new, q_new, joint_old, q_old):
     return ((joint_new - q_new) - (joint_old - q_old)).exp().clamp(max=1).log()
 
 
+def accept_quotient_of_logarithms(joint_new, q_new, joint_old, q_old):
+    return ((joint_new - q_new) / (joint_old - q_old)).clamp(max=0)
+
+
 def accept_one_number(joint_new, q_new, joint_old, q_old):
     return ((joint_new - q_new) - (joint_old - q_old)).clamp(max=0).mean()
 
@@ -274,6 +291,8 @@ WRONG = {
         (bound_divided_outside, "divide by S inside the logarithm"),
         (bound_of_the_best, "the best draw alone"),
         (bound_global_maximum, "the largest of EACH image"),
+        (bound_by_the_smallest, "subtract the LARGEST of them"),
+        (bound_log2, "not math.log2"),
         (bound_clamped, "no clamp"),
     ],
     "04b.naive": [
@@ -297,6 +316,7 @@ WRONG = {
         (free_batch, "average over the batch"),
         (free_number, "no gradient passes"),
         (free_ignored, "where is the limit"),
+        (free_for_all_together, "not for all together"),
         (free_half, "use the argument"),
         (free_added, "the limit is not added"),
         (free_below_costs_nothing, "still pays the limit"),
@@ -328,6 +348,7 @@ WRONG = {
         (accept_each_limited, "comes after new minus old"),
         (accept_by_densities, "their exponentials are 0"),
         (accept_by_ratio, "take no exponential"),
+        (accept_quotient_of_logarithms, "not their quotient"),
         (accept_one_number, "one value for each chain"),
     ],
 }

@@ -113,6 +113,38 @@ def losses_both_real(player, D, real, fake):
     return _g(D, fake)
 
 
+def losses_one_minus_the_logit(player, D, real, fake):
+    if player == "D":
+        return -F.logsigmoid(D(real)).mean() - F.logsigmoid(1 - D(fake.detach())).mean()
+    return _g(D, fake)
+
+
+def losses_smoothed(player, D, real, fake):
+    if player == "D":
+        on_real = D(real)
+        smooth = 0.9 * F.logsigmoid(on_real) + 0.1 * F.logsigmoid(-on_real)
+        return -smooth.mean() - F.logsigmoid(-D(fake.detach())).mean()
+    return _g(D, fake)
+
+
+def losses_of_hinges(player, D, real, fake):
+    if player == "D":
+        return F.relu(1 - D(real)).mean() + F.relu(1 + D(fake.detach())).mean()
+    return _g(D, fake)
+
+
+def losses_of_least_squares(player, D, real, fake):
+    if player == "D":
+        return (D(real) - 1).square().mean() + D(fake.detach()).square().mean()
+    return (D(fake) - 1).square().mean()
+
+
+def losses_forgeries_summed(player, D, real, fake):
+    if player == "D":
+        return -F.logsigmoid(D(real)).mean() - F.logsigmoid(-D(fake.detach())).sum()
+    return _g(D, fake)
+
+
 def losses_subtracted(player, D, real, fake):
     if player == "D":
         return -F.logsigmoid(D(real)).mean() + F.logsigmoid(-D(fake.detach())).mean()
@@ -462,6 +494,14 @@ def keep_clamped_logits(logits, u):
     return u < (logits.clamp(-100, 80) - logits.clamp(-100, 80).max()).exp()
 
 
+def keep_by_shifted_probability(logits, u):
+    return u < (logits - logits.max()).sigmoid()
+
+
+def keep_by_a_robust_largest(logits, u):
+    return u < (logits - logits.quantile(0.99)).exp()
+
+
 def keep_the_samples(logits, u):
     return logits[u < (logits - logits.max()).exp()]
 
@@ -543,6 +583,11 @@ WRONG = {
         (losses_summed, "D's loss takes the mean over each batch"),
         (losses_summed_for_G, "G's loss takes the mean over the batch"),
         (losses_both_real, "a high logit at forgeries, too"),
+        (losses_one_minus_the_logit, "not log σ(1 − a)"),
+        (losses_smoothed, "without smoothing"),
+        (losses_of_hinges, "the hinge loss"),
+        (losses_of_least_squares, "least squares"),
+        (losses_forgeries_summed, "the mean over the forgeries, too"),
         (losses_subtracted, "must be added"),
         (losses_without_real, "no term for the real points"),
         (losses_without_fake, "no term for the forgeries"),
@@ -622,6 +667,8 @@ WRONG = {
         (keep_without_the_largest, "Divide by the largest"),
         (keep_overflowing, "the exponential overflows"),
         (keep_by_softmax, "a softmax"),
+        (keep_by_shifted_probability, "½ for the best sample"),
+        (keep_by_a_robust_largest, "not by a typical one"),
         (keep_by_quotient_of_logits, "divides the logits by the largest"),
         (keep_by_quotient_of_probabilities, "divides D by the largest D"),
         (keep_with_own_noise, "draw no numbers of your own"),
