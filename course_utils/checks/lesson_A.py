@@ -191,7 +191,6 @@ def log_sum_exp(fn):
     }
     expect_none_of(out, mistakes)
     expect_close(out, total.log(), "for small logits it must equal log(sum(exp(a))) over dimension dim.")
-    expect_like(out, a, "keep the precision of the logits.")
     with explained("dim=0 gives a wrong answer: use the argument dim everywhere."):
         expect_close(call(fn, a, 0), a.exp().sum(0).log(), "It must be log Σ exp down the columns.")
     _every_rank(fn)

@@ -249,6 +249,11 @@ def sample_with_a_generator_of_its_own(mean, W, sigma2, n, generator):
     return sample_right(mean, W, sigma2, n, torch.Generator().manual_seed(0))
 
 
+def sample_with_noise_of_its_own(mean, W, sigma2, n, generator):
+    own = torch.Generator().manual_seed(0)
+    return mean + _draws(n, W.shape[1], generator) @ W.T + sigma2.sqrt() * _draws(n, len(mean), own)
+
+
 def sample_that_seeds(mean, W, sigma2, n, generator):
     return sample_right(mean, W, sigma2, n, generator.manual_seed(generator.initial_seed()))
 
@@ -406,6 +411,12 @@ def holes_with_backward(model, x, y):
     loss = F.cross_entropy(model(torch.cat([x * seen, seen], 1)), y)
     loss.backward()
     return loss
+
+
+def holes_by_ink(model, x, y):
+    x = x.flatten(1)
+    seen = (x > torch.rand(len(x), 1)).float()
+    return F.cross_entropy(model(torch.cat([x * seen, seen], 1)), y)
 
 
 def holes_for_400(model, x, y):
@@ -660,6 +671,7 @@ WRONG = {
         (sample_without_the_generator, "same generator seed"),
         (sample_with_one_noise_for_all_pixels, "all pixels of a draw share one noise"),
         (sample_with_a_generator_of_its_own, "not one of your own"),
+        (sample_with_noise_of_its_own, "ε is the same whatever"),
         (sample_that_seeds, "do not seed it"),
         (sample_without_the_mean, "the mean μ is missing"),
         (sample_squeezed, "do not squeeze"),
@@ -689,6 +701,7 @@ WRONG = {
         (holes_with_nll_of_logits, "takes log-probabilities"),
         (holes_one_loss_an_image, "the loss is one number"),
         (holes_with_backward, "do not call backward"),
+        (holes_by_ink, "depend on the ink"),
         (holes_for_400, "another size"),
         (holes_two_calls, "call the model once"),
     ],
