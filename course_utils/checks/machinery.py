@@ -189,7 +189,9 @@ def call(fn: Callable, *args: Any, **kwargs: Any) -> Any:
             raise Wrong(f"it was interrupted{where}; is there a loop that never ends?") from error
         raise Wrong(f"your function raised {type(error).__name__}{where}: {_short(error)}") from error
     for value, then in zip(given, before):
-        expect(not (left := traces.trace(value, then)), left)
+        if left := traces.trace(value, then):
+            traces.undo(value, then)
+            raise Wrong(left)
     if out is None:
         raise Wrong("your function returns None; is there a `return` at its end?")
     return out

@@ -5,6 +5,7 @@ left as they are, they would strike again in the next cell.
 """
 
 import builtins
+import contextlib
 import gc
 import math
 import os
@@ -359,6 +360,28 @@ def trace(value: Any, before: Any) -> str:
             return f"your function changes the {type(value).__name__} that it is given; make a new one."
         return next((hint for key, part in now.items() if (hint := trace(part, then[key][1]))), "")
     return ""
+
+
+def undo(value: Any, before: Any) -> None:
+    """Give a tensor or array back what it was: a check may be made of it, and be run again."""
+    if isinstance(value, np.ndarray):
+        with contextlib.suppress(ValueError):  # another shape, or read-only
+            value[...] = before
+    elif isinstance(value, torch.Tensor):
+        numbers, required, _, grad = before
+        if value.shape == numbers.shape:
+            value.data.copy_(numbers)  # into the memory that it may share with others
+        else:
+            value.data = numbers
+        if value.is_leaf:
+            value.requires_grad_(required)
+            value.grad = grad
+    elif isinstance(value, torch.nn.Module):
+        for name, part in value.named_parameters():
+            undo(part, before[0][name])
+    elif isinstance(value, list | tuple):
+        for part, then in before:
+            undo(part, then)
 
 
 def _tensor_trace(value: torch.Tensor, before: tuple) -> str:

@@ -203,6 +203,11 @@ def leaf():
 )
 def test_a_mark_on_an_argument_is_a_hint(arguments, change, hint):
     assert hint in verdict(returning(change), *arguments).message
+    tensors = [value for value in arguments if isinstance(value, torch.Tensor | np.ndarray)]
+    again = verdict(
+        returning(lambda *_: None), *arguments
+    )  # what is left of it must not fail the next answer
+    assert again.status == "passed" or len(tensors) < len(arguments), again.message
 
 
 def test_what_an_answer_only_reads_is_no_mark():
