@@ -64,7 +64,8 @@ class PretendGpu(TorchFunctionMode):
     """Within it, tensors of type Elsewhere lie on a GPU, others on the CPU: a mixture raises MixedDevices.
 
     As on CUDA, a CPU tensor without axes, CPU indices into a tensor elsewhere, and copies are allowed; a CPU
-    generator cannot draw there. `networks`: their parameters and buffers count as being on both.
+    generator cannot draw there. `networks`: their parameters and buffers count as being on both. Within
+    torch.func's transforms nothing can be told: NotImplementedError.
     """
 
     def __init__(self, *networks: torch.nn.Module):
@@ -73,6 +74,8 @@ class PretendGpu(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise NotImplementedError("the marks are lost within torch.func's vmap and grad")
         there = any(isinstance(t, Elsewhere) for t in _tensors([args, kwargs]))
         if func == torch.Tensor.device.__get__:
             return LABEL if there else func(*args)
