@@ -389,7 +389,7 @@ cu.table(table, columns, "A straight line d∞ + c/n through the last four sizes
 
 # %% tags=["exercise"]
 def precision_recall(real, fake, k):
-    """Precision and recall, two scalars, of fake (M, d) against real (N, d).
+    """Precision and recall, two scalar tensors, of fake (M, d) against real (N, d).
 
     Balls reach to the k-th other neighbour.
     """

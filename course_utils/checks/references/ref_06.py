@@ -15,7 +15,7 @@ def q_sample(x0, t, eps, alpha_bar):
 
 
 def posterior(x0, xt, a_t, a_s):
-    """Equation (3): mean (same shape as xt) and variance (a number) of q(x_s | x_t, x_0).
+    """Equation (3): mean (same shape as xt) and variance (a tensor ()) of q(x_s | x_t, x_0).
 
     a_t = ᾱ_t and a_s = ᾱ_s are tensors ().
     """

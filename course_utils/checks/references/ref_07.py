@@ -19,7 +19,7 @@ def frechet(a, b):
 
 
 def precision_recall(real, fake, k):
-    """Precision and recall, two scalars, of fake (M, d) against real (N, d).
+    """Precision and recall, two scalar tensors, of fake (M, d) against real (N, d).
 
     Balls reach to the k-th other neighbour.
     """
