@@ -92,10 +92,6 @@ def keep_one_by_one(logits, u):
     )
 
 
-def keep_by_ratio(logits, u):
-    return torch.bernoulli((logits - logits.max()).exp().clamp(max=1) > u).bool()
-
-
 def r1_by_vmap(D, real):
     slope = torch.func.vmap(torch.func.grad(lambda x: D(x[None])[0]))(real)
     return slope.flatten(1).pow(2).sum(1).mean() / 2

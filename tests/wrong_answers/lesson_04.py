@@ -310,12 +310,6 @@ def labels_first_axis(decode, z, n_labels):
     return out.view(n_labels, len(z), *out.shape[1:])
 
 
-def labels_view_mixed(decode, z, n_labels):
-    y = torch.arange(n_labels).repeat_interleave(len(z))
-    out = decode(z.repeat(n_labels, 1), y)
-    return out.view(len(z), n_labels, *out.shape[1:])
-
-
 def labels_with_a_channel(decode, z, n_labels):
     y = torch.arange(n_labels).repeat(len(z))
     out = decode(z.repeat_interleave(n_labels, 0), y)
@@ -394,12 +388,6 @@ def sampler_latents_alike(decode, n, k, generator):
 
 def sampler_reseeded(decode, n, k, generator):
     generator.manual_seed(0)
-    z = torch.randn(n, k, generator=generator)
-    return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
-
-
-def sampler_generator_of_its_own(decode, n, k, generator):
-    generator = torch.Generator().manual_seed(generator.initial_seed())
     z = torch.randn(n, k, generator=generator)
     return z, torch.bernoulli(decode(z).sigmoid(), generator=generator)
 
@@ -502,10 +490,6 @@ def careless_one_pixel(log_lik, kl):
 
 def careless_absolute(log_lik, kl):
     return kl.sum(1).mean() + log_lik.abs().mean()
-
-
-def careless_negative(log_lik, kl):
-    return kl.sum(1).mean() + (-log_lik).clamp(min=0).mean()
 
 
 def careless_number(log_lik, kl):

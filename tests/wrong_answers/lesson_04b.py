@@ -169,10 +169,6 @@ def free_rebate_on_sum(kl, free):
     return kl.mean(0).sum() - len(kl[0]) * free
 
 
-def free_detached(kl, free):
-    return kl.mean(0).clamp(min=free).sum().detach()
-
-
 def free_straight_through(kl, free):
     means = kl.mean(0)
     return (means + (means.clamp(min=free) - means).detach()).sum()

@@ -63,17 +63,11 @@ def losses_logits_of_D_detached(player, D, real, fake):
     return _g(D, fake)
 
 
-def losses_forgeries_without_grad(player, D, real, fake):
+def losses_real_without_grad(player, D, real, fake):
     if player == "D":
         with torch.no_grad():
-            on_fake = D(fake)
-        return -F.logsigmoid(D(real)).mean() - F.logsigmoid(-on_fake.detach()).mean()
-    return _g(D, fake.detach() + 0)
-
-
-def losses_real_detached(player, D, real, fake):
-    if player == "D":
-        return -F.logsigmoid(D(real).detach()).mean() - F.logsigmoid(-D(fake.detach())).mean()
+            on_real = D(real)
+        return -F.logsigmoid(on_real).mean() - F.logsigmoid(-D(fake.detach())).mean()
     return _g(D, fake)
 
 
@@ -490,10 +484,6 @@ def keep_clamped_at_zero(logits, u):
     return u < (logits - logits.max().clamp(min=0)).exp()
 
 
-def keep_clamped_logits(logits, u):
-    return u < (logits.clamp(-100, 80) - logits.clamp(-100, 80).max()).exp()
-
-
 def keep_by_shifted_probability(logits, u):
     return u < (logits - logits.max()).sigmoid()
 
@@ -534,10 +524,6 @@ def bets_undefined():
     return 4, math.nan, 4, 6
 
 
-def bets_one_number():
-    return 4
-
-
 def gamma_gentle():
     return 0.2
 
@@ -575,7 +561,7 @@ WRONG = {
         (losses_not_detached, "use fake.detach() for D"),
         (losses_detached_for_both, "detach them in D's loss only"),
         (losses_logits_of_D_detached, "the forgeries teach D nothing"),
-        (losses_real_detached, "the real points teach D nothing"),
+        (losses_real_without_grad, "the real points teach D nothing"),
         (losses_all_detached, "D's loss must depend on D's weights"),
         (losses_logits_of_G_detached, "do not detach D(fake), or G learns nothing"),
         (losses_halved, "not their average"),
