@@ -50,6 +50,8 @@ def expect_double(out: Any, target: Any) -> None:
 
     target: float64, at least one entry. The limit is 1e-9 of the target's largest entry (float32 has 1e-7).
     """
+    if not isinstance(out, torch.Tensor):
+        out = torch.as_tensor(out, dtype=torch.float64)  # a Python float has all its digits
     goal = torch.as_tensor(target).detach()
     atol = 1e-9 * max(1.0, float(goal.abs().max()))
     why = (

@@ -83,49 +83,62 @@ def compare_kl(fn, d):
 def _kl_mistakes(gap, cov_a, cov_b, truth, turned):
     """Pairs of what a mistake comes to and its hint; `turned` is KL(b ‖ a)."""
     d = len(gap)
-    product = torch.linalg.solve(cov_b, cov_a)
-    spread = product.trace()
-    spread_by_a = torch.linalg.solve(cov_a, cov_b).trace()
     distance = gap @ torch.linalg.solve(cov_b, gap)
-    by_a = gap @ torch.linalg.solve(cov_a, gap)
     dets = cov_b.logdet() - cov_a.logdet()
-    mixed = "the covariance that is inverted belongs to the second Gaussian"
+    diagonals = cov_b.diagonal().log().sum() - cov_a.diagonal().log().sum()
     half = "the factor ½ stands before the whole bracket"
+    itself = "the KL of a Gaussian to itself is 0"
     return (
-        (turned, f"you computed KL(b ‖ a): {mixed}."),
-        (truth + d / 2, "the KL of a Gaussian to itself is 0: is the − d missing?"),
-        (truth + d, "d is added; it is subtracted: the KL of a Gaussian to itself is 0."),
+        (turned, "you computed KL(b ‖ a): the covariance that is inverted belongs to the second Gaussian."),
+        ((truth + turned) / 2, "this is the mean of both directions: KL(a ‖ b) alone, please."),
+        (-truth, "the sign of the whole is turned: a KL is never negative."),
+        (truth / torch.tensor(2.0).log(), "nats, please: the natural logarithm."),
+        (truth + d / 2, f"{itself}: is the − d missing?"),
+        (truth + d, f"d is added; it is subtracted: {itself}."),
         (truth + (d - 1) / 2, "d is the number of dimensions: − d, not − 1."),
         (truth + (d - 2) / 2, "d is the number of dimensions: − d, not − 2."),
         (2 * truth, f"unit Gaussians 5 apart have KL ½·25 = 12.5, not 25: {half}."),
         (truth + dets / 2, f"{half}: the log-determinants are not halved."),
-        (spread / 2 + distance - d / 2 + dets / 2, f"{half}: the term of the means is not halved."),
+        (truth + distance / 2, f"{half}: the term of the means is not halved."),
         (truth - dets, "the sign of the log-determinants is turned: the second Gaussian's has a plus."),
+        (truth + cov_a.logdet(), "the log-determinants are added; the first Gaussian's has a minus."),
+        (dets / 2, "this is the term of the determinants alone: the trace and the means are missing."),
         (truth - dets / 2, "the log-determinants are missing: ½ log(|Σ_b| / |Σ_a|)."),
         (truth + (dets.exp() - dets) / 2, "the ratio of the determinants counts by its logarithm."),
-        (truth + (by_a - distance) / 2, f"in the term of the means, {mixed}."),
-        (truth + (spread_by_a - spread) / 2, f"in the trace, {mixed}."),
-        (truth - distance / 2, "the term of the means is missing: ½ (μ_b − μ_a)ᵀ Σ_b⁻¹ (μ_b − μ_a)."),
         (
-            truth + (gap @ gap - distance) / 2,
-            "distances are measured by Σ_b⁻¹: (μ_b − μ_a)ᵀ Σ_b⁻¹ (μ_b − μ_a).",
-        ),
-        (
-            truth + (distance.sqrt() - distance) / 2,
-            "the distance of the means counts by its square: no root.",
-        ),
-        (truth + ((cov_a / cov_b).trace() - spread) / 2, "Σ_b⁻¹ Σ_a is a product of matrices, no quotient."),
-        (
-            truth + (torch.linalg.solve(cov_b, cov_a).sum() - spread) / 2,
-            "the trace sums the diagonal, not all entries.",
-        ),
-        (
-            truth + (cov_b.diagonal().log().sum() - cov_a.diagonal().log().sum() - dets) / 2,
+            truth + (diagonals - dets) / 2,
             "the determinant of a full matrix is not the product of its diagonal: .logdet().",
         ),
+        *_mistakes_with_the_inverse(gap, cov_a, cov_b, truth),
+    )
+
+
+def _mistakes_with_the_inverse(gap, cov_a, cov_b, truth):
+    """The same for the two terms with Σ_b⁻¹: the trace, and the distance of the means."""
+    product = torch.linalg.solve(cov_b, cov_a)
+    distance = gap @ torch.linalg.solve(cov_b, gap)
+    mixed = "the covariance that is inverted belongs to the second Gaussian"
+    in_trace, in_means = f"in the trace, {mixed}", f"in the term of the means, {mixed}"
+    traces = [
+        (torch.linalg.solve(cov_a, cov_b).trace(), f"{in_trace}."),
+        ((cov_b @ cov_a).trace(), f"{in_trace}; yours is not inverted."),
+        ((cov_a / cov_b).trace(), "Σ_b⁻¹ Σ_a is a product of matrices, no quotient."),
+        (product.sum(), "the trace sums the diagonal, not all entries."),
+    ]
+    means = [
+        (0, "the term of the means is missing: ½ (μ_b − μ_a)ᵀ Σ_b⁻¹ (μ_b − μ_a)."),
+        (gap @ torch.linalg.solve(cov_a, gap), f"{in_means}."),
+        (gap @ cov_b @ gap, f"{in_means}; yours is not inverted."),
+        (gap @ gap, "distances are measured by Σ_b⁻¹: (μ_b − μ_a)ᵀ Σ_b⁻¹ (μ_b − μ_a)."),
+        (distance.sqrt(), "the distance of the means counts by its square: no root."),
         (
-            truth + (gap.square() @ (1 / cov_b.diagonal()) - distance) / 2,
+            gap.square() @ (1 / cov_b.diagonal()),
             "in the term of the means, Σ_b⁻¹ is the inverse of the whole matrix, not of its diagonal.",
         ),
-        (truth / torch.tensor(2.0).log(), "nats, please: the natural logarithm."),
+    ]
+    neither = traces[1][0] - product.trace() + means[2][0] - distance
+    return (
+        *((truth + (wrong - product.trace()) / 2, why) for wrong, why in traces),
+        *((truth + (wrong - distance) / 2, why) for wrong, why in means),
+        (truth + neither / 2, "Σ_b is inverted in the trace and in the term of the means; yours is not."),
     )

@@ -6,6 +6,7 @@ from torch.distributions import MultivariateNormal
 
 from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_whole, pair_of
 from course_utils.checks.gaussians import broken, compare_kl, legal, log_px_of
+from course_utils.checks.log_space import resp_far_away, resp_values
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_like, expect_shape
 from course_utils.checks.mistakes import normal
 
@@ -42,6 +43,8 @@ def sample_mixture(fn):
         k.dtype == torch.int64,
         f"k holds whole numbers (torch.int64), for use as an index; yours is {k.dtype}.",
     )
+    hint = "all points lie around 0: are the means missing? A point is μ_k + L_k ε."
+    expect(x.mean(0).abs().max() > 50, hint)
     far = torch.cdist(x.double(), means)
     expect(
         (far.min(1).values < 300).all(),
@@ -72,6 +75,7 @@ def _causes_drawn(k, weights):
                 "every component comes equally often: choose k with the weights, not uniformly.",
             ),
             (weights.softmax(0), "the weights are probabilities already: no softmax."),
+            (weights.sqrt() / weights.sqrt().sum(), "the weights are probabilities already: no root."),
             (
                 weights.square() / weights.square().sum(),
                 "the weights are used twice: only the choice of k has them.",
@@ -103,7 +107,10 @@ def _draws_of_each(x, home, means, covs):
         expect(
             eps.std(0).max() > 1e-6, "the draws of a component are one point: ε is drawn once, or not at all."
         )
-        random = ((0.5 * torch.ones(2), "ε has the mean 0 and variance 1: torch.randn, not torch.rand."),)
+        random = (
+            (0.5 * torch.ones(2), "ε has the mean 0 and variance 1: torch.randn, not torch.rand."),
+            (0.798 * torch.ones(2), "ε is positive and negative: torch.randn as it comes, no abs."),
+        )
         hint = "the draws of a component have its mean μ_k."
         expect_value(eps.mean(0), torch.zeros(2), hint, random, atol=0.09, rtol=0)
         causes = (
@@ -115,6 +122,7 @@ def _draws_of_each(x, home, means, covs):
                 covs[k].diag().diag(),
                 "the coordinates do not correlate: take the Cholesky factor of the whole Σ.",
             ),
+            (torch.linalg.inv(covs[k]), "the draws have the covariance Σ⁻¹: the factor is that of Σ itself."),
             (covs[0], "all components have the covariance of the first: index the factors with k, too."),
         )
         seen = [(torch.linalg.solve(L, torch.linalg.solve(L, C.double()).T), why) for C, why in causes]
@@ -170,110 +178,13 @@ def responsibilities(fn):
     expect_shape(
         log_px, (7,), "log p(x): one number a point, the sum over components (dim=1) inside the logarithm."
     )
-    _resp_values(log_w, log_n, log_r, log_px)
+    resp_values(log_w, log_n, log_r, log_px)
     for out, shape in zip(call(fn, log_w, log_n[:1]), ((1, 3), (1,))):
         expect_shape(out, shape, "one point is one row, too: no squeeze().")
     alone, _ = call(fn, torch.zeros(1).double(), log_n[:, :1])
     expect_shape(alone, (7, 1), "one component is one column, too: no squeeze().")
     expect_close(alone, torch.zeros(7, 1), "a single component is the cause of every point: log r = 0.")
-    _resp_far_away(fn, log_w, log_n, log_r, log_px)
-
-
-def _resp_values(log_w, log_n, log_r, log_px):
-    """True values, and what the usual mistakes give instead."""
-    joint = log_w + log_n
-    true_px = torch.logsumexp(joint, 1)
-    expect_value(
-        log_px,
-        true_px,
-        "log p(x) is log Σ_k exp(log w_k + log p(x | k)), summed over the components.",
-        (
-            (
-                log_n.logsumexp(1),
-                "log p(x) of equal densities 1 is log Σ w = 0: sum w_k p(x | k), not p(x | k).",
-            ),
-            (true_px.exp(), "this is p(x); return its logarithm."),
-            (joint.sum(1), "you add the logarithms: that is the logarithm of a product. Use logsumexp."),
-            (joint.max(1).values, "you take the largest term for the sum: use logsumexp."),
-            (
-                true_px - torch.tensor(3.0).log(),
-                "the sum over components is no mean: nothing is divided by K.",
-            ),
-            (
-                (log_n - log_w).logsumexp(1),
-                "the log weights are subtracted; log w + log p(x | k) is the joint.",
-            ),
-        ),
-    )
-    expect_value(
-        log_r,
-        joint - true_px[:, None],
-        "log r + log p(x) must be the log joint, log w + log p(x | k) (equation 3).",
-        (
-            (
-                joint - joint.logsumexp(0),
-                "your columns sum to 1: normalise over the components (dim=1), so that each point's row"
-                " sums to 1.",
-            ),
-            (
-                joint.softmax(1),
-                "return the logarithm of the responsibilities; your rows sum to 1 without exp().",
-            ),
-            (joint, "each row of exp(log r) must sum to 1: subtract log p(x)."),
-            (
-                log_n - true_px[:, None],
-                "where all components have the same density, the responsibilities are the weights: add"
-                " log w first.",
-            ),
-            (
-                log_n.log_softmax(1),
-                "you leave the weights out of the responsibilities: they are the normalised log w + log"
-                " p(x | k).",
-            ),
-            (joint + true_px[:, None], "subtract log p(x); you add it."),
-        ),
-    )
-    expect_double(log_r, joint - true_px[:, None])
-    expect_double(log_px, true_px)
-
-
-def _resp_far_away(fn, log_w, log_n, log_r, log_px):
-    """Values, not only their finiteness, where every exp() is 0 or ∞."""
-    far, far_px = call(fn, log_w, log_n - 5000)
-    good = torch.isfinite(far).all() and torch.isfinite(far_px).all()
-    hint = (
-        "with log-densities near -5000 every exp() is 0 and its logarithm -inf: use torch.logsumexp, no"
-        " exp() first."
-    )
-    expect(good, hint)
-    hint = (
-        "log-densities 5000 lower make log p(x) 5000 lower and change no responsibility: no clamp, no"
-        " small number."
-    )
-    expect_close(far_px, log_px - 5000, hint)
-    expect_close(far, log_r, hint)
-    shift = torch.tensor([0.0, -5000, 3000, -1000, 20, 700, -5]).double()[:, None]
-    far, far_px = call(fn, log_w, log_n + shift)
-    hint = (
-        "one point at -5000, another at 3000: each row has a largest term of its own, and one maximum"
-        " of the whole table does not save the other rows. torch.logsumexp(…, 1) takes each row's."
-    )
-    expect_close(far, log_r, hint)
-    expect_close(far_px, log_px + shift[:, 0], hint)
-    behind = torch.tensor([[0.0, -800.0, -5000.0]]).double()
-    far, far_px = call(fn, torch.zeros(3).double(), behind)
-    expect(
-        torch.isfinite(far).all(),
-        "a component 800 nats behind has log r = -800; yours is -inf, since exp(-800) is 0. Subtract"
-        " logarithms; do not take the logarithm of a softmax.",
-    )
-    expect_close(
-        far,
-        behind,
-        "a component 800 nats behind has log r = -800; yours stops earlier: no small number inside the"
-        " logarithm, and no clamp.",
-    )
-    expect_close(far_px, [0.0], "beside a component 800 nats ahead the others add nothing to log p(x).")
+    resp_far_away(fn, log_w, log_n, log_r, log_px)
 
 
 @exercise(
@@ -286,6 +197,7 @@ def _resp_far_away(fn, log_w, log_n, log_r, log_px):
 def weights_and_means(fn):
     x = normal(6, 2, seed=1)
     hard = torch.eye(2, dtype=torch.float64)[torch.tensor([0, 0, 0, 0, 1, 1])]
+    soft = hard.softmax(1)
     out = call(fn, x, hard)
     weights, means = pair_of(out, "return two things: the weights (K,) and the means (K, d).")
     expect_shape(
@@ -299,18 +211,28 @@ def weights_and_means(fn):
         (
             ([4, 2], "your weights sum to N: divide the number of points owned, R_k, by N."),
             ([2, 1], "the number of points owned, R_k, is divided by N, the number of points, not by K."),
+            (soft.mean(0), "the responsibilities are probabilities already: no softmax."),
+            (hard.exp().mean(0), "the responsibilities are probabilities already: no exp()."),
+            ([4 / 5, 2 / 5], "divide by N, not by N − 1: the weights sum to 1."),
             ([0.5, 0.5], "the weights are the shares of the points that the components own, not 1/K."),
         ),
     )
     sums = hard.T @ x
+    groups = torch.stack([x[:4].mean(0), x[4:].mean(0)])
     expect_value(
         means,
-        torch.stack([x[:4].mean(0), x[4:].mean(0)]),
+        groups,
         "with hard assignments the means are the means of the groups.",
         (
             (
                 sums / 6,
                 "you divide the means by N; a component's mean is over the points it owns: divide by R_k.",
+            ),
+            (groups.T, "the means are rows, (K, d); yours are transposed: (K, N) times (N, d)."),
+            (groups / 6, "the means are divided twice: by R_k alone, not by N as well."),
+            (
+                soft.T @ x / soft.sum(0)[:, None],
+                "the responsibilities are probabilities already: no softmax.",
             ),
             (sums, "these are the sums of the points that a component owns: divide by R_k."),
             (
@@ -325,7 +247,6 @@ def weights_and_means(fn):
         ),
     )
     _m_step_with_fractions(fn)
-    _m_step_with_little(fn)
 
 
 def _m_step_with_fractions(fn):
@@ -358,25 +279,26 @@ def _m_step_with_fractions(fn):
         "at the maximum Σ_n r_nk (x_n − μ_k) = 0 for every component; it is not: μ_k = Σ_n r_nk x_n / R_k.",
         [(wrong.T @ points / wrong.sum(0)[:, None], why) for wrong, why in causes],
     )
+    _m_step_with_little(fn)
     expect_double(means, true)
     expect_double(weights, soft.mean(0))
 
 
 def _m_step_with_little(fn):
-    """A component that owns a thousandth of a point has a mean all the same."""
-    soft = normal(8, 2, seed=4).softmax(1) * torch.tensor([1.0, 1e-3]).double()
+    """A component that owns a millionth of a point has a mean all the same."""
+    soft = normal(8, 2, seed=4).softmax(1) * torch.tensor([1.0, 1e-6]).double()
     soft[:, 0] = 1 - soft[:, 1]
     points = normal(8, 3, seed=5) + 2
     single, centre = call(fn, points[:, :1], soft[:, :1])
     expect_shape(single, (1,), "one component has one weight, in a tensor (1,): no squeeze().")
     expect_shape(centre, (1, 1), "one component in one dimension has a mean (1, 1): no squeeze().")
     _, means = call(fn, points, soft)
-    expect_close(
-        means,
-        soft.T @ points / soft.sum(0)[:, None],
-        "a component that owns a thousandth of a point has a mean, too: divide by R_k itself, without clamp and"
-        " without adding a small number.",
+    owned = soft.sum(0)[:, None]
+    hint = "a component that owns a millionth of a point has a mean, too: add no small number to R_k."
+    causes = (
+        (soft.T @ points / owned.clamp(min=1), "R_k is clamped; a component may own less than one point."),
     )
+    expect_value(means, soft.T @ points / owned, hint, causes, rtol=1e-6)
 
 
 @exercise(

@@ -69,6 +69,8 @@ def _compare_with_joint(x, mean, W, noise, z, cov):
             ),
             (true_cov / noise, "(σ²I + WᵀW)⁻¹ is C/σ²: multiply by σ², or write (I + WᵀW/σ²)⁻¹."),
             (torch.linalg.cholesky(true_cov), "this is the Cholesky factor; return C itself."),
+            (torch.linalg.inv(eye - W.T @ W / noise), "precisions add: I + WᵀW/σ², no minus."),
+            (true_cov + noise * eye, "z has no pixel noise: C alone is its covariance."),
             (1 / precision, "the inverse is that of the matrix (torch.linalg.inv), not one over each entry."),
         ),
     )
@@ -87,6 +89,10 @@ def _compare_with_joint(x, mean, W, noise, z, cov):
                 "the mean is divided by σ; it is divided by σ², which is `noise` itself.",
             ),
             (right @ precision / noise, "the mean is multiplied by the precision; it is multiplied by C."),
+            (
+                (x - mean) @ torch.linalg.pinv(W).T,
+                "this is least squares, which knows no prior: the mean is C Wᵀ(x − μ)/σ².",
+            ),
             (right / noise, "the covariance C is missing: the mean is C Wᵀ(x − μ)/σ²."),
         ),
     )
@@ -117,6 +123,10 @@ def paint(fn):
         "with ε = 0 the image is μ + W m, the painted mean of z.",
         (
             (m @ W.T, "without noise the image is μ + W m: the mean image is missing."),
+            (
+                mean + m @ torch.linalg.cholesky(C).T @ W.T,
+                "the factor L stands before the noise alone: z = m + L ε, not L (m + ε).",
+            ),
             (mean.expand(4, 6), "with ε = 0 the image is μ + W m, the painted mean of z: is m missing?"),
             (mean + m[:1] @ W.T + 0 * target, "every image gets the first image's m: use all rows."),
             (mean + m.mean(0) @ W.T + 0 * target, "every image gets the average of m: use each row's own."),
@@ -154,7 +164,7 @@ def _noise_enters(ways, W, C):
             "the coordinates of z correlate: take the Cholesky factor of all of C, not of its diagonal.",
         ),
         (torch.linalg.inv(C), "z | x_s has covariance C, not its inverse."),
-        (2 * C, "the noise is counted twice: the draw is m + L ε."),
+        (4 * C, "the noise is counted twice: the draw is m + L ε."),
     )
     hint = "the painted draws must have covariance W C Wᵀ."
     made = ways.T @ ways

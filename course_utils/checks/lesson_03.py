@@ -30,7 +30,7 @@ from course_utils.checks.mistakes import explained, normal
 def reconstruction_loss(fn):
     brightness = torch.tensor([0.1, 0.3, 0.5, 1.0, 1.0]).view(5, 1, 1, 1)
     x = brightness * torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    bias = 0.1 * normal(784, seed=1).float() + 0.03
+    bias = 0.02 + 0.25 * torch.rand(784, generator=torch.Generator().manual_seed(1))  # outputs within [0, 1]
 
     def model(images):
         expect(
@@ -46,6 +46,11 @@ def reconstruction_loss(fn):
     each = _loss_value(out, rows, made=0.7 * rows + bias)
     hint = "rows (B, 784) must work as well, with the same value."
     expect_close(call(fn, model, rows), each.mean(), hint)
+    large = (0.9 * rows - 0.3).square().sum(1).mean()
+    clamped = ((1.9 * rows - 0.3).clamp(0, 1) - rows).square().sum(1).mean()
+    why = "compare the model's output as it is, not clamped."
+    hint = "a model whose output leaves [0, 1] has larger errors; square and sum them as they are."
+    expect_value(call(fn, lambda images: 1.9 * images - 0.3, rows), large, hint, ((clamped, why),))
     hint = "one image alone is a batch, too: keep the axis of the images (no squeeze, dim=1 for the pixels)."
     expect_close(call(fn, model, x[:1]), each[0], hint)
     expect_like(torch.as_tensor(call(fn, model, x)), x)
@@ -53,10 +58,10 @@ def reconstruction_loss(fn):
     hint = (
         "curves of 64 points, in section 7, are rows as well: no 784 in the function (flatten(1) needs none)."
     )
+    each_small = small.square().sum(1) / 4
     with explained(hint):
-        expect_close(
-            call(fn, lambda rows: 0.5 * rows, small), small.square().sum(1).mean() / 4, "another value."
-        )
+        out = call(fn, lambda rows: 0.5 * rows, small)
+    expect_value(out, each_small.mean(), hint)
     _loss_trains(fn, x)
 
 
@@ -87,14 +92,15 @@ def _loss_value(out, rows, made):
             ),
             (error.sum(1).mean(), "the errors are not squared, so that they cancel."),
             (
-                (made.clamp(0, 1) - rows).square().sum(1).mean(),
-                "compare the model's output as it is, not clamped.",
-            ),
-            (
-                F.binary_cross_entropy(made.clamp(1e-6, 1 - 1e-6), rows, reduction="none").sum(1).mean(),
+                F.binary_cross_entropy(made, rows, reduction="none").sum(1).mean(),
                 "the loss (1) is the squared error, not the cross-entropy.",
             ),
+            (
+                F.binary_cross_entropy(made, rows),
+                "the loss (1) is the squared error, not the cross-entropy, and summed over the pixels.",
+            ),
             (-each.mean(), "the loss is the error itself, not its negative."),
+            (each.max(), "the average over the images is their mean, not the largest."),
             (each.median(), "the average over the images is their mean, not the median."),
         ),
     )
@@ -151,11 +157,20 @@ def pca(fn):
 def _directions(x, directions):
     """Rows up to their sign."""
     gram = directions @ directions.T
+    lengths = directions.norm(dim=1)
+    angles = (directions / lengths[:, None]) @ (directions / lengths[:, None]).T
+    scaled = not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-4)
+    hint = "the directions have the length 1: do not scale them by the singular values."
+    expect(not (scaled and torch.allclose(angles, torch.eye(3).to(angles), atol=1e-4)), hint)
     hint = "directions must be orthonormal rows: take rows of vt, not columns"
     expect_close(gram, torch.eye(3), hint)
     centred = x - x.mean(0)
     true = torch.linalg.svd(centred, full_matrices=False).Vh
     causes = (
+        (
+            torch.linalg.svd(x - x.mean(1, keepdim=True)).Vh[:3],
+            "you subtract the mean of each row; subtract that of each column, x.mean(0).",
+        ),
         (
             torch.linalg.svd(x).Vh[:3],
             "these are the directions of the data before centring: subtract the mean first.",
@@ -180,7 +195,10 @@ def _directions(x, directions):
     )
     along = (directions.double() @ true.T).abs()
     hint = "these are not the directions of largest variance of the centred data."
-    expect_value(along, torch.eye(5)[:3], hint, [((wrong @ true.T).abs(), why) for wrong, why in causes])
+    if not torch.allclose(along, torch.eye(5).to(along)[:3], atol=1e-5):
+        signless = [(wrong.abs(), why) for wrong, why in causes]  # each direction may come with either sign
+        expect_value(directions.abs(), true[:3].abs(), hint, signless)
+        raise Wrong(hint)
     expect_double(along, torch.eye(5)[:3])
 
 
@@ -280,6 +298,10 @@ def _one_component(out, mean):
             "the noise was multiplied by the covariance: multiply by its Cholesky factor L (LLᵀ = Σ).",
         ),
         (torch.eye(2), "the draws of a component have covariance I: is the factor L missing?"),
+        (
+            covariance.diag().square().diag(),
+            "the noise is multiplied by the variances: multiply by the Cholesky factor L (LLᵀ = Σ).",
+        ),
         (covariance.diag().diag(), "the coordinates do not correlate: take the factor of the whole Σ."),
         (_CHOL @ ones @ _CHOL.T, "the coordinates of a draw share one random number: the noise is (n, k)."),
     )

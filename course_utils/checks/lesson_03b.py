@@ -39,6 +39,8 @@ def denoising_loss(fn):
     )
     added = seen[0] - x
     expect_shape(added, (4_000, 5), "the model gets x with noise, in the shape of x.")
+    slope = ((x - x.mean()) * added).mean() / x.var()
+    expect(abs(slope) < 0.05, "the clean data are scaled, too: the model sees x + σ ε, with x as it is.")
     _noise_is_right(added)
     _target_is_clean(fn, x)
     seen.clear()
@@ -74,7 +76,8 @@ def _noise_is_right(added):
     hint = "noise must be drawn for each entry (torch.randn_like(x))."
     expect(added.std(0).min() > 1e-3, f"all rows get the same noise: {hint}")
     expect(added.std(1).min() > 1e-3, f"all entries of a row get the same noise: {hint}")
-    expect(added.mean().abs() < 0.03, "the noise must have the mean 0: randn, not rand.")
+    hint = "the noise must have the mean 0: randn as it comes, not rand and not abs."
+    expect(added.mean().abs() < 0.03, hint)
     expect(
         abs(scale - 0.5) < 0.02,
         "the noise must have the standard deviation sigma: sigma * torch.randn_like(x).",
@@ -191,6 +194,8 @@ def score_of(fn):
             (-exact, "the sign: the score points from the noisy point to the answer, model(noisy) − noisy."),
             (variance * exact, "this is σ² times the score: divide the correction by σ²."),
             (sigma * exact, "divide by σ², not by σ."),
+            (exact / sigma, "divide by σ², not by σ³."),
+            (exact * sigma**1.5, "divide by σ², not by the root of σ."),
             (variance**2 * exact, "divide by σ²; you multiply by it."),
             (exact / variance, "you divide by σ² twice."),
             (exact / 2, "the correction is divided by σ², not by 2σ²."),

@@ -146,6 +146,10 @@ def kl_with_numpy(mean_a, cov_a, mean_b, cov_b):
     return 0.5 * (bracket + np.linalg.slogdet(s1)[1] - np.linalg.slogdet(s0)[1])  # np.float64
 
 
+def kl_as_float(mean_a, cov_a, mean_b, cov_b):
+    return float(kl_by_cholesky(mean_a, cov_a, mean_b, cov_b))
+
+
 OTHER = {
     "02.sample": [draws_one_by_one, draws_component_by_component, draws_by_matmul],
     "02.responsibilities": [
@@ -157,5 +161,5 @@ OTHER = {
     "02.m_step": [m_step_by_einsum, m_step_by_a_loop, m_step_with_numpy, m_step_by_normalised_columns],
     "02.spike": [spike_second, spike_with_numpy, spike_long_and_thin],
     "02.bet": [bet_as_numpy, bet_as_tensor],
-    "02.kl_gaussians": [kl_by_distributions, kl_by_inverse, kl_by_cholesky, kl_with_numpy],
+    "02.kl_gaussians": [kl_by_distributions, kl_by_inverse, kl_by_cholesky, kl_with_numpy, kl_as_float],
 }

@@ -3,6 +3,7 @@
 import torch
 
 from tests.wrong_answers import draws_02 as draws
+from tests.wrong_answers import gaussians_02 as gaussians
 
 
 def resp_over_points(log_weights, log_probs):
@@ -157,76 +158,6 @@ def m_step_in_float32(x, resp):
     return (owned / len(x)).double(), (resp.T @ x / owned[:, None]).double()
 
 
-def _kl(mean_a, cov_a, mean_b, cov_b, dimensions=1.0, factor=0.5, log_sign=1.0):
-    gap, d = mean_b - mean_a, len(mean_a)
-    inside = torch.linalg.solve(cov_b, cov_a).trace() + gap @ torch.linalg.solve(cov_b, gap) - dimensions * d
-    return factor * (inside + log_sign * (cov_b.logdet() - cov_a.logdet()))
-
-
-def kl_turned(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_b, cov_b, mean_a, cov_a)
-
-
-def kl_without_d(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b, dimensions=0.0)
-
-
-def kl_without_half(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b, factor=1.0)
-
-
-def kl_determinants_turned(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b, log_sign=-1.0)
-
-
-def kl_determinants_missing(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b, log_sign=0.0)
-
-
-def kl_means_missing(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_a, cov_b)
-
-
-def kl_means_by_the_first(mean_a, cov_a, mean_b, cov_b):
-    gap = mean_b - mean_a
-    return _kl(mean_a, cov_a, mean_a, cov_b) + gap @ torch.linalg.solve(cov_a, gap) / 2
-
-
-def kl_means_not_halved(mean_a, cov_a, mean_b, cov_b):
-    gap = mean_b - mean_a
-    return _kl(mean_a, cov_a, mean_b, cov_b) + gap @ torch.linalg.solve(cov_b, gap) / 2
-
-
-def kl_quotient(mean_a, cov_a, mean_b, cov_b):
-    wrong = (cov_a / cov_b).trace() - torch.linalg.solve(cov_b, cov_a).trace()
-    return _kl(mean_a, cov_a, mean_b, cov_b) + wrong / 2
-
-
-def kl_without_logarithm(mean_a, cov_a, mean_b, cov_b):
-    ratio = cov_b.det() / cov_a.det()
-    return _kl(mean_a, cov_a, mean_b, cov_b, log_sign=0.0) + ratio / 2
-
-
-def kl_in_two_dimensions(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b, dimensions=2 / len(mean_a))
-
-
-def kl_in_bits(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b) / torch.tensor(2.0).log()
-
-
-def kl_of_one_dimension(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b, dimensions=1 / len(mean_a))
-
-
-def kl_in_a_matrix(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a, cov_a, mean_b, cov_b).view(1, 1)
-
-
-def kl_in_float32(mean_a, cov_a, mean_b, cov_b):
-    return _kl(mean_a.float(), cov_a.float(), mean_b.float(), cov_b.float()).double()
-
-
 def spike_of_an_honest_fit(x):
     half = torch.full((2,), 0.5, dtype=x.dtype)
     order = x[:, 0] > x[:, 0].median()
@@ -300,15 +231,31 @@ def bet_as_text():
     return "four"
 
 
-def kl_of_diagonals(mean_a, cov_a, mean_b, cov_b):
-    gap = mean_b - mean_a
-    inside = torch.linalg.solve(cov_b, cov_a).trace() + gap @ torch.linalg.solve(cov_b, gap) - len(gap)
-    return 0.5 * (inside + cov_b.diagonal().log().sum() - cov_a.diagonal().log().sum())
+def resp_of_log_logs(log_weights, log_probs):
+    log_joint = log_weights.log() + log_probs
+    return log_joint.log_softmax(1), log_joint.logsumexp(1)
 
 
-def kl_of_sums(mean_a, cov_a, mean_b, cov_b):
-    product = torch.linalg.solve(cov_b, cov_a)
-    return _kl(mean_a, cov_a, mean_b, cov_b) + (product.sum() - product.trace()) / 2
+def resp_of_products(log_weights, log_probs):
+    log_joint = log_weights * log_probs
+    return log_joint.log_softmax(1), log_joint.logsumexp(1)
+
+
+def m_step_softmax(x, resp):
+    return m_step_sums_of(x, resp.softmax(1))
+
+
+def m_step_sums_of(x, resp):
+    return resp.mean(0), resp.T @ x / resp.sum(0)[:, None]
+
+
+def m_step_transposed(x, resp):
+    weights, means = m_step_sums_of(x, resp)
+    return weights, means.T
+
+
+def m_step_with_a_small_number(x, resp):
+    return resp.mean(0), resp.T @ x / (resp.sum(0)[:, None] + 1e-8)
 
 
 WRONG = {
@@ -354,6 +301,8 @@ WRONG = {
         (resp_added, "you add it"),
         (resp_in_float32, "float32"),
         (resp_turned_round, "first log r"),
+        (resp_of_log_logs, "logarithms already"),
+        (resp_of_products, "no product"),
         (resp_squeezed, "one point is one row"),
     ],
     "02.m_step": [
@@ -363,7 +312,10 @@ WRONG = {
         (m_step_over_components, "over the points (dim=0)"),
         (m_step_along_the_wrong_axis, "along the wrong axis"),
         (m_step_sums, "these are the sums"),
-        (m_step_clamped, "without clamp"),
+        (m_step_clamped, "is clamped"),
+        (m_step_softmax, "no softmax"),
+        (m_step_transposed, "yours are transposed"),
+        (m_step_with_a_small_number, "no small number"),
         (m_step_means_first, "first one weight"),
         (m_step_squared, "are squared"),
         (m_step_equal_weights, "not 1/K"),
@@ -386,22 +338,25 @@ WRONG = {
         (bet_in_words, "a whole number"),
     ],
     "02.kl_gaussians": [
-        (kl_turned, "you computed KL(b ‖ a)"),
-        (kl_without_d, "is the − d missing"),
-        (kl_without_half, "not 25"),
-        (kl_determinants_turned, "sign of the log-determinants"),
-        (kl_determinants_missing, "log-determinants are missing"),
-        (kl_means_missing, "term of the means is missing"),
-        (kl_means_by_the_first, "in the term of the means, the covariance"),
-        (kl_means_not_halved, "term of the means is not halved"),
-        (kl_quotient, "no quotient"),
-        (kl_without_logarithm, "counts by its logarithm"),
-        (kl_in_two_dimensions, "not − 2"),
-        (kl_in_bits, "natural logarithm"),
-        (kl_of_one_dimension, "not − 1"),
-        (kl_in_a_matrix, "one number for a pair"),
-        (kl_in_float32, "float32"),
-        (kl_of_diagonals, "product of its diagonal"),
-        (kl_of_sums, "not all entries"),
+        (gaussians.turned, "you computed KL(b ‖ a)"),
+        (gaussians.without_d, "is the − d missing"),
+        (gaussians.without_half, "not 25"),
+        (gaussians.determinants_turned, "sign of the log-determinants"),
+        (gaussians.determinants_missing, "log-determinants are missing"),
+        (gaussians.means_missing, "term of the means is missing"),
+        (gaussians.means_by_the_first, "in the term of the means, the covariance"),
+        (gaussians.means_not_halved, "term of the means is not halved"),
+        (gaussians.quotient, "no quotient"),
+        (gaussians.without_logarithm, "counts by its logarithm"),
+        (gaussians.in_two_dimensions, "not − 2"),
+        (gaussians.in_bits, "natural logarithm"),
+        (gaussians.of_one_dimension, "not − 1"),
+        (gaussians.in_a_matrix, "one number for a pair"),
+        (gaussians.negative, "sign of the whole"),
+        (gaussians.of_both_directions, "both directions"),
+        (gaussians.means_not_inverted, "yours is not inverted"),
+        (gaussians.in_float32, "float32"),
+        (gaussians.of_diagonals, "product of its diagonal"),
+        (gaussians.of_sums, "not all entries"),
     ],
 }

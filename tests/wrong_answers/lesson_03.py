@@ -264,6 +264,16 @@ def loss_cross_entropy(model, x):
     return torch.nn.functional.binary_cross_entropy(made, x.clamp(0, 1), reduction="none").sum(1).mean()
 
 
+def pca_centred_rows(x, k):
+    mean, s, _ = _svd(x)
+    return mean, torch.linalg.svd(x - x.mean(1, keepdim=True)).Vh[:k], s[:k] ** 2 / len(x)
+
+
+def loss_largest(model, x):
+    x = x.flatten(1)
+    return (model(x) - x).square().sum(1).max()
+
+
 WRONG = {
     "03.reconstruction_loss": [
         (loss_mean, "mean over the pixels"),
@@ -285,6 +295,7 @@ WRONG = {
         (loss_from_the_cpu, "mixes devices"),
         (loss_for_784, "RuntimeError"),
         (loss_mean_times_784, "no 784 in the function"),
+        (loss_largest, "not the largest"),
         (loss_cross_entropy, "not the cross-entropy"),
     ],
     "03.pca": [
@@ -301,8 +312,9 @@ WRONG = {
         (pca_sums, "sums over the points"),
         (pca_deviations, "standard deviations"),
         (pca_shares, "shares of the total"),
-        (pca_scaled_directions, "orthonormal"),
+        (pca_scaled_directions, "do not scale them"),
         (pca_in_float32, "float32"),
+        (pca_centred_rows, "mean of each row"),
         (pca_mean_over_coordinates, "the mean of each coordinate"),
     ],
     "03.guess": [
