@@ -135,13 +135,13 @@ def sample_class(fn):
         not torch.equal(again, next_one),
         "a second call with the same generator gives the same draws: do not seed it, it goes on by itself.",
     )
+    _sample_hints(out.double(), mean, W, sigma2)
     for part, loadings, noise in (("z", W, 0 * sigma2), ("ε", 0 * W, sigma2)):
         one, two = (call(fn, mean, loadings, noise, 7, torch.Generator().manual_seed(s)) for s in (5, 6))
         expect(
             not torch.equal(one, two),
             f"{part} is the same whatever the generator is: hand `generator` to both torch.randn.",
         )
-    _sample_hints(out.double(), mean, W, sigma2)
     single = call(fn, mean, W, sigma2, 1, torch.Generator().manual_seed(4))
     expect_shape(single, (1, d), "n = 1 gives one row: do not squeeze.")
     bare = call(fn, mean, W, 0 * sigma2, 500, torch.Generator().manual_seed(2)) - mean

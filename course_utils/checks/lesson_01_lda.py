@@ -120,7 +120,7 @@ def _breaks(out):
     expect_shape(y, (len(x),), "one label per point.")
     expect(((y == 0) | (y == 1)).all(), "the labels are 0 and 1.")
     expect(
-        not y.is_floating_point() and y.dtype != torch.bool,
+        y.dtype in (torch.int32, torch.int64),
         f"the labels are used as indices: make them whole numbers with y.long(), not {y.dtype}.",
     )
     expect(len(x) >= 20, "use at least 20 points.")
