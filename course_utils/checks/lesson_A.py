@@ -242,6 +242,11 @@ def _extreme(fn):
         atol=1e-3,
         rtol=0,
     )
+    expect_close(
+        call(fn, torch.tensor([[400.0, -700.0]]), 1),
+        [400.0],
+        "logits of 400 and −700 in one slice fail: subtract the largest of the slice, not the smallest or the mean.",
+    )
     out = call(fn, torch.tensor([[-inf, -inf], [0.5, 0.0]]), 1)
     expect(
         not out.isnan().any(),

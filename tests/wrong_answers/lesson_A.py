@@ -233,6 +233,12 @@ def lse_log1p(a, dim):
     return a.exp().sum(dim).log1p()
 
 
+def lse_by_minimum(a, dim):
+    low = a.amin(dim, keepdim=True)
+    low = torch.where(low.isfinite(), low, 0.0)
+    return (a - low).exp().sum(dim).log() + low.squeeze(dim)
+
+
 def lse_zero_for_nothing(a, dim):
     return torch.logsumexp(a, dim).nan_to_num(neginf=-1e30)
 
@@ -706,6 +712,7 @@ WRONG = {
         (lse_small_number, "give -69.08 instead"),
         (lse_maximum, "the maximum alone"),
         (lse_log1p, "not log1p"),
+        (lse_by_minimum, "not the smallest"),
         (lse_zero_for_nothing, "not a finite number"),
         (lse_finite_only, "must give +inf"),
         (lse_in_double, "float32 goes in and float64 comes out"),
