@@ -9,6 +9,7 @@ lessons [NN …]   build and execute the notebooks of the named lessons, or of t
 stale            list the notebooks that must be rebuilt, and why
 full NN          make the shipped runs of a lesson again (long; writes data/runs)
 new NN slug      begin a lesson: source, checks, wrong answers, semantic test, run sheet from templates
+mutate [NN …]    change one thing at a time in the exercises' references; list what their checks do not notice
 arena [NN …]     time the models that entered the arena, all in one go on this machine
 bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md;
                  `bench lessons` or `bench speed [--only PART …]` does one of the two
@@ -211,6 +212,11 @@ def new(arguments: list) -> int:
     return run([ensure_environment(), "tools/new_lesson.py", *arguments])
 
 
+def mutate(arguments: list) -> int:
+    """Judge the mutants of a lesson's references by its checks."""
+    return run([ensure_environment(), "tools/mutate.py", *arguments])
+
+
 def arena(arguments: list) -> int:
     """Time the models that entered the arena."""
     return run([ensure_environment(), "tools/arena.py", *arguments])
@@ -248,7 +254,22 @@ def test_colab(arguments: list) -> int:
     return run([base_python(), "tools/colab.py", *arguments])
 
 
-WORDS = (lab, test, doctor, lessons, stale, full, new, arena, bench, setup, bundle, test_bundle, test_colab)
+WORDS = (
+    lab,
+    test,
+    doctor,
+    lessons,
+    stale,
+    full,
+    new,
+    mutate,
+    arena,
+    bench,
+    setup,
+    bundle,
+    test_bundle,
+    test_colab,
+)
 COMMANDS = {f.__name__.replace("_", "-"): f for f in WORDS}
 
 
