@@ -162,9 +162,6 @@ def _sample_hints(out, mean, W, sigma2):
         + sigma2**2 * eye,
         "the noise is too large: its standard deviation is σ, the root of sigma2, once.": loadings
         + sigma2**0.5 * eye,
-        "the noise is far too large: sigma2 is the variance, so take its root, do not square it.": (
-            loadings + sigma2**4 * eye
-        ),
         "the noise is added to z: it is added to each pixel, after W z.": (1 + sigma2) * loadings,
         "the pixel noise is not scaled: multiply ε by σ, the root of sigma2.": loadings + eye,
         "all rows share one z: draw z with shape (n, q), one row per image.": noise,
@@ -178,6 +175,8 @@ def _sample_hints(out, mean, W, sigma2):
         "z is scaled by σ too: only ε is.": sigma2 * loadings + noise,
     }
     expect_none_of(cov, mistakes, atol=0.08, rtol=0.03)
+    hint = "the noise is far too large: sigma2 is the variance, so take its root, do not square it."
+    expect_none_of(cov, {hint: loadings + sigma2**4 * eye}, atol=0.7)
     target = loadings + noise
     close = torch.allclose(cov, target, atol=0.08, rtol=0.03)
     expect(close, "the covariance of the draws should be WWᵀ + σ²I, eq. (8).")

@@ -61,6 +61,8 @@ def _lda_hints(w, b, mean0, mean1, cov, prior1):
         "w is only half of Σ⁻¹(μ₁ − μ₀): the two quadratic forms give xᵀΣ⁻¹μ twice, so the ½ goes.": right
         / 2,
         "w is twice Σ⁻¹(μ₁ − μ₀).": 2 * right,
+        "w is scaled to length 1: its length says how sure the line is, so leave it.": right / right.norm(),
+        "Σ⁻¹ is applied twice: w is Σ⁻¹(μ₁ − μ₀).": torch.linalg.solve(cov, right),
     }
     if len(w) > 1:
         mistakes[
@@ -83,6 +85,9 @@ def _lda_hints(w, b, mean0, mean1, cov, prior1):
             -0.5 * gap @ right + odds
         ),
         "the quadratic terms of b lack Σ⁻¹: −½ (μ₁ + μ₀)ᵀ w.": -0.5 * total @ gap + odds,
+        "b lacks the term of μ₀: + ½ μ₀ᵀΣ⁻¹μ₀.": -0.5 * mean1 @ torch.linalg.solve(cov, mean1) + odds,
+        "b lacks the term of μ₁: − ½ μ₁ᵀΣ⁻¹μ₁.": 0.5 * mean0 @ torch.linalg.solve(cov, mean0) + odds,
+        "b holds the term of one mean only: −½ (μ₁ + μ₀)ᵀ w.": -0.5 * mean1 @ right + odds,
         "b is only the prior's term: the means enter too, −½ (μ₁ + μ₀)ᵀ w.": odds,
     }
     if prior1 != 0.5:
@@ -90,6 +95,7 @@ def _lda_hints(w, b, mean0, mean1, cov, prior1):
             "b ignores the prior: with a rare class 1 the line must move towards it. Add log(π₁/π₀).": square,
             "the prior's term has the wrong sign: log(π₁/π₀).": square - odds,
             "the prior's term is log π₁: it is log(π₁/π₀), the log-odds.": square + np.log(prior1),
+            "the prior's term is −log π₀: it is log(π₁/π₀).": square - np.log(1 - prior1),
             "the prior's term is π₁/π₀: take its logarithm.": square + odds.exp(),
             "the prior's term is π₁: it is log(π₁/π₀).": square + prior1,
             "the prior's term has a logarithm to base 10: take the natural one.": square + odds / np.log(10),

@@ -139,6 +139,16 @@ def lda_with_the_difference_in_b(mean0, mean1, cov, prior1):
     return w, -0.5 * (mean1 - mean0) @ w + torch.tensor(prior1 / (1 - prior1)).log()
 
 
+def lda_with_one_mean_in_b(mean0, mean1, cov, prior1):
+    w, _ = _lda(mean0, mean1, cov)
+    return w, -0.5 * mean1 @ w + torch.tensor(prior1 / (1 - prior1)).log()
+
+
+def lda_of_unit_length(mean0, mean1, cov, prior1):
+    w, b = _lda(mean0, mean1, cov)
+    return w / w.norm(), b / w.norm()
+
+
 def lda_with_w_alone(mean0, mean1, cov, prior1):
     return _lda(mean0, mean1, cov)[0]
 
@@ -283,6 +293,10 @@ def sample_with_uniform_noise(mean, W, sigma2, n, generator):
 
 def sample_with_one_noise_for_all_rows(mean, W, sigma2, n, generator):
     return mean + _draws(n, W.shape[1], generator) @ W.T + sigma2.sqrt() * _draws(1, len(mean), generator)
+
+
+def sample_with_the_variance_squared(mean, W, sigma2, n, generator):
+    return sample_right(mean, W, sigma2**4, n, generator)
 
 
 def sample_with_z_scaled(mean, W, sigma2, n, generator):
@@ -644,6 +658,8 @@ WRONG = {
         (lda_with_the_odds, "take its logarithm"),
         (lda_with_b_turned, "swapped signs"),
         (lda_with_the_difference_in_b, "one sum and one difference"),
+        (lda_with_one_mean_in_b, "one mean only"),
+        (lda_of_unit_length, "scaled to length 1"),
         (lda_with_w_alone, "return two things"),
     ],
     "01.marginal": [
@@ -678,6 +694,7 @@ WRONG = {
         (sample_with_unit_noise, "is not scaled"),
         (sample_with_uniform_noise, "ε is uniform"),
         (sample_with_one_noise_for_all_rows, "all rows share one noise"),
+        (sample_with_the_variance_squared, "do not square it"),
         (sample_with_z_scaled, "z is scaled by σ too"),
         (sample_with_some_noise_left, "in the plane"),
     ],
