@@ -67,7 +67,8 @@ def expect_normal(noise: torch.Tensor, scale: float, hint: str) -> None:
     4.6 per cent of a Gaussian lie beyond two standard deviations; of a uniform or a two-valued variable none.
     """
     beyond = float((noise.abs() > 2 * scale).double().mean())
-    expect(0.035 < beyond < 0.057, hint)
+    width = 5 * (0.0455 * 0.9545 / noise.numel()) ** 0.5  # five standard errors of a share
+    expect(abs(beyond - 0.0455) < width, hint)
 
 
 def pair_of(out: Any, hint: str) -> tuple[Any, Any]:

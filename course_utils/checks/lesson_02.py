@@ -34,11 +34,11 @@ _TOY = (  # three clusters far from each other, with unequal weights and covaria
 def sample_mixture(fn):
     weights, means, covs = _TOY
     x, k = pair_of(
-        call(fn, weights, means, covs, n=20_000, generator=_generator()),
+        call(fn, weights, means, covs, n=10_000, generator=_generator()),
         "return two things: the points x and their causes k.",
     )
-    expect_shape(x, (20_000, 2), "n points in d dimensions.")
-    expect_shape(k, (20_000,), "one cause a point: k (n,).")
+    expect_shape(x, (10_000, 2), "n points in d dimensions.")
+    expect_shape(k, (10_000,), "one cause a point: k (n,).")
     expect(
         k.dtype == torch.int64,
         f"k holds whole numbers (torch.int64), for use as an index; yours is {k.dtype}.",
@@ -58,7 +58,7 @@ def sample_mixture(fn):
     )
     _causes_drawn(k, weights)
     _draws_of_each(x.double(), home, means, covs)
-    _generator_decides(fn, x)
+    _generator_decides(fn)
     _other_mixtures(fn)
 
 
@@ -81,14 +81,14 @@ def _causes_drawn(k, weights):
                 "the weights are used twice: only the choice of k has them.",
             ),
         ),
-        atol=0.02,
+        atol=0.027,
         rtol=0,
     )
     expect_close(
-        torch.bincount(k[:10_000], minlength=3) / 10_000,
+        torch.bincount(k[:5_000], minlength=3) / 5_000,
         weights,
         "the draws are sorted by component: choose k for each point anew, in random order.",
-        atol=0.03,
+        atol=0.037,
         rtol=0,
     )
     expect(
@@ -112,7 +112,8 @@ def _draws_of_each(x, home, means, covs):
             (0.798 * torch.ones(2), "ε is positive and negative: torch.randn as it comes, no abs."),
         )
         hint = "the draws of a component have its mean μ_k."
-        expect_value(eps.mean(0), torch.zeros(2), hint, random, atol=0.09, rtol=0)
+        errors = 5 * float(eps.std(0).max()) / len(eps) ** 0.5  # five standard errors of a mean
+        expect_value(eps.mean(0), torch.zeros(2), hint, random, atol=errors, rtol=0)
         causes = (
             (L.T @ L, "the covariance of your draws is LᵀL instead of LLᵀ: each point is L ε, not ε L."),
             (covs[k] @ covs[k], "you multiply ε by Σ; the factor is its Cholesky factor L, with LLᵀ = Σ."),
@@ -127,15 +128,16 @@ def _draws_of_each(x, home, means, covs):
         )
         seen = [(torch.linalg.solve(L, torch.linalg.solve(L, C.double()).T), why) for C, why in causes]
         hint = "the draws of component k must have covariance Σ_k."
-        expect_value(eps.T.cov(), torch.eye(2), hint, seen, atol=0.13, rtol=0)
+        expect_value(eps.T.cov(), torch.eye(2), hint, seen, atol=0.17, rtol=0)
         expect_normal(eps, 1.0, "mean and covariance are right, but the draws are not Gaussian: torch.randn.")
 
 
-def _generator_decides(fn, x):
+def _generator_decides(fn):
     """The same generator, the same draws; another state, other draws."""
-    again, _ = call(fn, *_TOY, 20_000, _generator())
+    x, _ = call(fn, *_TOY, 50, _generator())
+    again, _ = call(fn, *_TOY, 50, _generator())
     expect(
-        torch.equal(torch.as_tensor(again), x),
+        torch.equal(again, x),
         "the same generator must give the same draws: pass `generator=generator` to every random function.",
     )
     one = _generator()
@@ -158,7 +160,7 @@ def _other_mixtures(fn):
     x, _ = call(fn, *four, 5, _generator())
     expect_shape(x, (5, 3), "K = 4 components in d = 3 dimensions: is a size or an axis fixed to 2?")
     expect_like(x, four[1])
-    x, k = call(fn, *(part[:1] for part in four), 1, _generator())
+    x, k = call(fn, torch.ones(1).double(), four[1][:1], four[2][:1], 1, _generator())
     expect_shape(x, (1, 3), "one draw from one component is x (1, d): no squeeze().")
     expect_shape(k, (1,), "one draw from one component has k (1,): no squeeze().")
 

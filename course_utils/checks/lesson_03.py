@@ -242,11 +242,11 @@ _CHOL = torch.tensor([[1.0, 0.0], [1.5, 0.5]], dtype=torch.float64)
 @exercise(
     "03.sample_mixture",
     verified=(
-        "weights, means and covariances of 20,000 draws, which are Gaussian, in random order and new each time"
+        "weights, means and covariances of 8,000 draws, which are Gaussian, in random order and new each time"
     ),
 )
 def sample_mixture(fn):
-    n = 20_000
+    n = 8_000
     torch.manual_seed(0)
     mean = torch.tensor([[3.0, -2.0]], dtype=torch.float64)
     alone = (mean, (_CHOL @ _CHOL.T)[None])
@@ -262,9 +262,9 @@ def sample_mixture(fn):
     out = call(fn, weights, means, covariances, n)
     expect_shape(out, (n, 2), "n draws of k numbers.")
     _components(out.double(), weights, means, covariances)
-    again = call(fn, weights, means, covariances, n)
+    few, again = [call(fn, weights, means, covariances, 50) for _ in range(2)]
     expect(
-        not torch.equal(torch.as_tensor(again), out),
+        not torch.equal(again, few),
         "two calls give the same draws: fix no seed inside, and draw anew each time.",
     )
     wide = call(fn, torch.ones(4).double() / 4, normal(4, 3), torch.eye(3).double().repeat(4, 1, 1), 5)
@@ -283,8 +283,9 @@ def _one_component(out, mean):
         (torch.linalg.solve(_CHOL, -mean), "the draws lie around 0: add the mean of the component."),
         (0.5 * torch.ones(2), "the noise has not the mean 0: torch.randn, not torch.rand."),
     )
+    errors = 5 * float(eps.std(0).max()) / len(eps) ** 0.5  # five standard errors of a mean
     expect_value(
-        eps.mean(0), torch.zeros(2), "the draws of one component have not its mean.", causes, atol=0.05
+        eps.mean(0), torch.zeros(2), "the draws of one component have not its mean.", causes, atol=errors
     )
     covariance = _CHOL @ _CHOL.T
     ones = torch.ones(2, 2, dtype=torch.float64)
@@ -307,7 +308,7 @@ def _one_component(out, mean):
     )
     seen = [(torch.linalg.solve(_CHOL, torch.linalg.solve(_CHOL, C.double()).T), why) for C, why in causes]
     hint = "the covariance of the draws is not that of the component: mean + L ε with LLᵀ = Σ."
-    expect_value(eps.T.cov(), torch.eye(2), hint, seen, atol=0.06, rtol=0.03)
+    expect_value(eps.T.cov(), torch.eye(2), hint, seen, atol=0.09, rtol=0.03)
     expect_normal(eps, 1.0, "mean and covariance are right, but the draws are not Gaussian: torch.randn.")
 
 
@@ -331,10 +332,10 @@ def _components(out, weights, means, covariances):
         (weights.softmax(0), "the weights are probabilities already: no softmax."),
     )
     hint = "how often a component is picked must follow the weights (torch.multinomial)."
-    expect_value(share, weights, hint, causes, atol=0.02, rtol=0)
+    expect_value(share, weights, hint, causes, atol=0.03, rtol=0)
     half = torch.bincount(home[: n // 2], minlength=3) / (n // 2)
     hint = "the draws are sorted by component: the order must be random, or the first ten are no sample."
-    expect_close(half, weights, hint, atol=0.03, rtol=0)
+    expect_close(half, weights, hint, atol=0.04, rtol=0)
     expect(
         not torch.equal(counts, (weights * n).round().long()),
         "every component gets exactly its share of the draws: how many it gets is random, too.",
@@ -343,7 +344,7 @@ def _components(out, weights, means, covariances):
     for k in range(3):
         L = torch.linalg.cholesky(covariances[k])
         eps = torch.linalg.solve(L, (out[home == k] - means[k]).T)
-        expect_close(eps.cov(), torch.eye(2), hint, atol=0.14, rtol=0)
+        expect_close(eps.cov(), torch.eye(2), hint, atol=0.21, rtol=0)
 
 
 @exercise(

@@ -38,6 +38,15 @@ def draws_by_matmul(weights, means, covs, n, generator):
     return means[causes] + (torch.linalg.cholesky(covs)[causes] @ eps).squeeze(2), causes
 
 
+def draws_with_numpy(weights, means, covs, n, generator):
+    dice = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+    causes = dice.choice(len(weights), size=n, p=weights.numpy())
+    eps = dice.standard_normal((n, means.shape[1]))
+    factors = np.linalg.cholesky(covs.numpy())[causes]
+    points = means.numpy()[causes] + np.einsum("nij,nj->ni", factors, eps)
+    return torch.from_numpy(points), torch.from_numpy(causes)
+
+
 def responsibilities_by_log_softmax(log_weights, log_probs):
     log_joint = log_probs + log_weights[None, :]
     return [torch.log_softmax(log_joint, dim=-1), torch.logsumexp(log_joint, dim=-1)]
@@ -151,7 +160,7 @@ def kl_as_float(mean_a, cov_a, mean_b, cov_b):
 
 
 OTHER = {
-    "02.sample": [draws_one_by_one, draws_component_by_component, draws_by_matmul],
+    "02.sample": [draws_one_by_one, draws_with_numpy, draws_component_by_component, draws_by_matmul],
     "02.responsibilities": [
         responsibilities_by_log_softmax,
         responsibilities_by_hand,

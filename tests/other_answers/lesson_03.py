@@ -71,6 +71,11 @@ def mixture_by_distributions(weights, means, covariances, n):
     return MixtureSameFamily(Categorical(weights.to(means)), parts).sample((n,))
 
 
+def mixture_of_picked_gaussians(weights, means, covariances, n):
+    which = Categorical(probs=weights).sample((n,))
+    return MultivariateNormal(means[which], covariances[which]).sample()
+
+
 def mixture_with_numpy(weights, means, covariances, n):
     dice = np.random.default_rng()
     p = weights.double().numpy()
@@ -112,6 +117,11 @@ OTHER = {
     "03.reconstruction_loss": [loss_by_mse, loss_by_norm, loss_image_by_image, loss_by_einsum],
     "03.pca": [pca_by_eigh, pca_with_numpy, pca_turned_signs],
     "03.guess": [guess_in_a_list, guess_in_an_array, guess_nothing],
-    "03.sample_mixture": [mixture_by_distributions, mixture_with_numpy, mixture_shuffled],
+    "03.sample_mixture": [
+        mixture_by_distributions,
+        mixture_of_picked_gaussians,
+        mixture_with_numpy,
+        mixture_shuffled,
+    ],
     "03.hard_to_sample": [cloud_of_two_clusters, cloud_with_numpy, cloud_of_four_corners],
 }
