@@ -1,4 +1,4 @@
-"""What usual mistakes make of the KL to the prior (lesson 04)."""
+"""What usual mistakes make of the KL to the prior and of the two terms of the ELBO (lesson 04)."""
 
 
 def mistaken_kl(mean, log_var):
@@ -35,3 +35,39 @@ def mistaken_kl(mean, log_var):
         "this is KL(N(0, 1) ‖ N(mean, σ²)), the other way round; the average in (4) is over q.": 0.5
         * ((1 + square) / var - 1 + log_var),
     }
+
+
+def mistaken_terms(log_lik, kl):
+    """Hint → what a usual mistake makes of R, and the same for D: log_lik (6, 1, 4, 5), kl (6, 3)."""
+    true_rate, true_distortion = kl.sum(1).mean(), -log_lik.flatten(1).sum(1).mean()
+    batch = "then loss and learning rate depend on the batch size. Take its mean."
+    of_rate = {
+        "the two are in the wrong order: first the rate (the KL), then the distortion.": true_distortion,
+        "you average the KL over the latents too; sum over latents, average over the batch.": true_rate / 3,
+        f"you sum the rate over the batch too: {batch}": true_rate * 6,
+        "you sum the KL over the batch and average over the latents: it is the other way round.": (
+            true_rate * 2
+        ),
+        "R is the KL itself, which is positive; the minus belongs to the log-likelihood.": -true_rate,
+        "you divide the KL by the number of pixels, which is a hidden β of 1/784.": true_rate / 20,
+        "R is in nats for an image: nothing is divided by 784.": true_rate / 784,
+    }
+    of_distortion = {
+        "the distortion is MINUS the log-likelihood: turn its sign.": -true_distortion,
+        "the distortion is MINUS the log-likelihood, whatever its sign: log-densities may be positive, so"
+        " take no absolute value.": log_lik.abs().flatten(1).sum(1).mean(),
+        "you average over the pixels too: that is a hidden β of 784. Sum over pixels, average over the"
+        " batch.": true_distortion / 20,
+        f"you sum the distortion over the batch too: {batch}": true_distortion * 6,
+        "you sum over the batch and average over the pixels: it is the other way round.": (
+            true_distortion * 6 / 20
+        ),
+        "you average over the rows of an image: sum over ALL pixels, then average over the batch.": true_distortion
+        / 4,
+        "you average over the columns of an image: sum over ALL pixels, then average over the batch.": (
+            true_distortion / 5
+        ),
+        "D is in nats for an image: nothing is divided by 784.": true_distortion / 784,
+        "this is R + D; the distortion alone is wanted, without the rate.": true_rate + true_distortion,
+    }
+    return of_rate, of_distortion

@@ -271,47 +271,7 @@ def log_acceptance(fn):
     out = call(fn, joint_new, q_new, joint_old, q_old)
     expect_shape(out, (40,), "one value for each chain.")
     gain = (joint_new - q_new) - (joint_old - q_old)
-    gone = "the densities of the proposal are missing: w is p(x, z) / q(z | x), so q must be divided out."
-    expect_none_of(
-        out,
-        {
-            "a chance is at most 1, its logarithm at most 0: take the smaller of 0 and the difference.": gain,
-            "return the logarithm of the chance, not the chance: log 1 = 0.": gain.exp().clamp(max=1),
-            "return the logarithm of the chance, not the ratio of the weights.": gain.exp(),
-            "upside down: the NEW weight stands in the numerator, or better proposals are refused.": (
-                (-gain).clamp(max=0)
-            ),
-            gone: (joint_new - joint_old).clamp(max=0),
-            "a sign is turned: log w is log p(x, z) − log q(z | x).": (
-                (joint_new - joint_old + q_new - q_old).clamp(max=0)
-            ),
-            "the sign of q's part alone is lost: subtract log q(z | x) of the old z inside its bracket.": (
-                (joint_new - q_new - joint_old - q_old).clamp(max=0)
-            ),
-            "take the smaller of 0 and the difference, not the larger: better proposals are always accepted.": (
-                gain.clamp(min=0)
-            ),
-            "a better proposal is accepted for sure, so its logarithm is 0: min(1, …), not the sign turned.": (
-                -gain.abs()
-            ),
-            "limit the LOGARITHM by 0; in logarithms the minimum with 1 is a minimum with 0.": (
-                gain.clamp(max=1)
-            ),
-            "this is w(z′) / (w(z′) + w(z)), another rule (Barker's); Metropolis takes min(1, w(z′) / w(z)).": (
-                -torch.nn.functional.softplus(-gain)
-            ),
-            "a quotient of densities is a difference of logarithms, not their quotient.": (
-                ((joint_new - q_new) / (joint_old - q_old)).clamp(max=0)
-            ),
-            "the new weight alone is no ratio: divide by the weight of the old z.": (
-                (joint_new - q_new).clamp(max=0)
-            ),
-            "only the ratio of the proposals is here: where is p(x, z)?": (q_old - q_new).clamp(max=0),
-            "the minimum with 0 comes after new minus old: the weights themselves may be above 1.": (
-                (joint_new - q_new).clamp(max=0) - (joint_old - q_old).clamp(max=0)
-            ),
-        },
-    )
+    expect_none_of(out, _mistaken_chances(joint_new, q_new, joint_old, q_old))
     expect_close(out, gain.clamp(max=0), "log of min(1, w(z′) / w(z)).")
     expect_close(
         call(fn, joint_new - 2000, q_new, joint_old - 2000, q_old),
@@ -329,3 +289,46 @@ def log_acceptance(fn):
     single = call(fn, *(part.float() for part in (joint_new, q_new, joint_old, q_old)))
     expect_close(single, gain.clamp(max=0), "it should work in single precision.", atol=1e-4)
     expect_any_device(fn, joint_new, q_new, joint_old, q_old)
+
+
+def _mistaken_chances(joint_new, q_new, joint_old, q_old):
+    """Hint → what a usual mistake makes of (2)."""
+    gain = (joint_new - q_new) - (joint_old - q_old)
+    gone = "the densities of the proposal are missing: w is p(x, z) / q(z | x), so q must be divided out."
+    return {
+        "a chance is at most 1, its logarithm at most 0: take the smaller of 0 and the difference.": gain,
+        "return the logarithm of the chance, not the chance: log 1 = 0.": gain.exp().clamp(max=1),
+        "return the logarithm of the chance, not the ratio of the weights.": gain.exp(),
+        "upside down: the NEW weight stands in the numerator, or better proposals are refused.": (
+            (-gain).clamp(max=0)
+        ),
+        gone: (joint_new - joint_old).clamp(max=0),
+        "a sign is turned: log w is log p(x, z) − log q(z | x).": (
+            (joint_new - joint_old + q_new - q_old).clamp(max=0)
+        ),
+        "the sign of q's part alone is lost: subtract log q(z | x) of the old z inside its bracket.": (
+            (joint_new - q_new - joint_old - q_old).clamp(max=0)
+        ),
+        "take the smaller of 0 and the difference, not the larger: better proposals are always accepted.": (
+            gain.clamp(min=0)
+        ),
+        "a better proposal is accepted for sure, so its logarithm is 0: min(1, …), not the sign turned.": (
+            -gain.abs()
+        ),
+        "limit the LOGARITHM by 0; in logarithms the minimum with 1 is a minimum with 0.": (
+            gain.clamp(max=1)
+        ),
+        "this is w(z′) / (w(z′) + w(z)), another rule (Barker's); Metropolis takes min(1, w(z′) / w(z)).": (
+            -torch.nn.functional.softplus(-gain)
+        ),
+        "a quotient of densities is a difference of logarithms, not their quotient.": (
+            ((joint_new - q_new) / (joint_old - q_old)).clamp(max=0)
+        ),
+        "the new weight alone is no ratio: divide by the weight of the old z.": (
+            (joint_new - q_new).clamp(max=0)
+        ),
+        "only the ratio of the proposals is here: where is p(x, z)?": (q_old - q_new).clamp(max=0),
+        "the minimum with 0 comes after new minus old: the weights themselves may be above 1.": (
+            (joint_new - q_new).clamp(max=0) - (joint_old - q_old).clamp(max=0)
+        ),
+    }

@@ -240,6 +240,10 @@ def elbo_absolute(log_lik, kl):
     return kl.sum(1).mean(), log_lik.abs().flatten(1).sum(1).mean()
 
 
+def elbo_absolute_sum(log_lik, kl):
+    return kl.sum(1).mean(), log_lik.flatten(1).sum(1).mean().abs()
+
+
 def elbo_images_only(log_lik, kl):
     return kl.sum(1).mean(), -log_lik.sum((1, 2, 3)).mean()
 
@@ -563,6 +567,7 @@ WRONG = {
         (elbo_without_grad, "the distortion carries no gradient"),
         (elbo_numbers, "this is a float"),
         (elbo_absolute, "take no absolute value"),
+        (elbo_absolute_sum, "where log-densities are positive"),
         (elbo_images_only, "vectors (B, d) must work like images"),
         (elbo_squeezed, "no squeeze"),
         (elbo_axes_mixed, "it is the other way round"),
