@@ -8,7 +8,7 @@ doctor           pass, or one remedy, for each thing that goes wrong on students
 lessons [NN …]   build and execute the notebooks of the named lessons, or of those that are stale
 stale            list the notebooks that must be rebuilt, and why
 full NN          make the shipped runs of a lesson again (long; writes data/runs)
-new NN slug      begin a lesson: source, checks, wrong answers, semantic test, run sheet from templates
+new NN slug      begin a lesson: source, checks, wrong and other answers, semantic test, run sheet
 mutate [NN …]    change one thing at a time in the exercises' references; list what their checks do not notice
 arena [NN …]     time the models that entered the arena, all in one go on this machine
 bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md;

@@ -1,4 +1,4 @@
-"""Begin a lesson: `python tasks.py new NN slug` writes its source, checks, wrong answers, test and run sheet.
+"""Begin a lesson: `python tasks.py new NN slug` writes its source, checks, wrong and other answers, test, run sheet.
 
 NN is two digits (08), a letter for an appendix (B), or two digits and a letter for a sequel (04b), which
 needs its lesson. The templates in tools/templates hold a small lesson that builds and passes its tests;
@@ -15,7 +15,7 @@ if not __package__:  # run as a script: make `tools` importable
 from tools.builder.source import ROOT, SLUG
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-WRITTEN = ("lesson.py", "checks.py", "wrong_answers.py", "test.py", "run_sheet.md")
+WRITTEN = ("lesson.py", "checks.py", "wrong_answers.py", "other_answers.py", "test.py", "run_sheet.md")
 MARKS = ("<!-- lessons:begin -->", "<!-- lessons:end -->")
 
 
@@ -26,6 +26,7 @@ def parts(stem: str) -> dict[str, Path]:
         "source": Path("lessons", f"{stem}.py"),
         "checks": Path("course_utils", "checks", f"lesson_{key}.py"),
         "wrong answers": Path("tests", "wrong_answers", f"lesson_{key}.py"),
+        "other answers": Path("tests", "other_answers", f"lesson_{key}.py"),
         "semantic test": Path("tests", "lessons", f"test_lesson_{key}.py"),
         "run sheet": Path("teaching", f"{stem}.md"),
         "notebook": Path("notebooks", f"{stem}.ipynb"),

@@ -24,6 +24,7 @@ COPIED = (
     "tests/checks/__init__.py",
     "tests/checks/test_exercises.py",
     "tests/wrong_answers/__init__.py",
+    "tests/other_answers/__init__.py",
 )
 
 
@@ -61,8 +62,8 @@ def run(course, *words):
 def test_a_new_lesson_builds_and_passes_its_tests(course):
     written = new_lesson.write("08", "hidden_chains", root=course)
     assert "# # 08 Hidden chains" in written[0].read_text(encoding="utf-8")
-    run(course, "ruff", "check", *map(str, written[:4]))
-    run(course, "ruff", "format", "--check", *map(str, written[:4]))
+    run(course, "ruff", "check", *map(str, written[:5]))
+    run(course, "ruff", "format", "--check", *map(str, written[:5]))
     built = run(course, "tools.build_lessons", "08")
     assert "08_hidden_chains" in built and "✗" not in built and "!" not in built, built
     tests = ("tests/checks/test_exercises.py", "tests/lessons/test_lesson_08.py")
