@@ -55,8 +55,8 @@ def expect_double(out: Any, target: Any) -> None:
     goal = torch.as_tensor(target).detach()
     atol = 1e-9 * max(1.0, float(goal.abs().max()))
     why = (
-        "right to seven digits only: on the way it passes through float32. Compute in the dtype of the"
-        " arguments, here float64 (no .float(), and dtype=… wherever you make a tensor)."
+        "right to some seven digits only: on the way it passes through float32, or a small number is added."
+        " Compute in the dtype of the arguments, here float64 (no .float(), dtype=… where you make a tensor)."
     )
     expect_close(out, goal, why, atol=atol, rtol=1e-9)
 
