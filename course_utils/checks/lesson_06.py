@@ -135,7 +135,7 @@ def _mean_causes(x0, xt, a_t, a_s):
 def posterior(fn):
     schedule = _schedule()
     x0, xt = _pair(5, 2)
-    for t, s in ((8, 7), (20, 4)):
+    for t, s in ((8, 7), (20, 4), (19, 12)):
         a_t, a_s = schedule[t], schedule[s]
         out = call(fn, x0, xt, a_t, a_s)
         expect(isinstance(out, tuple | list) and len(out) == 2, "return two things: mean, variance")
@@ -244,7 +244,12 @@ def simple_loss(fn):
         expect_value(out, right, hint, _loss_causes(answer, eps, x0))
         hint = "the loss carries no gradient to the model: no detach, no no_grad, no new tensor from numbers"
         expect(out.requires_grad, hint)
-        expect_close(*(torch.autograd.grad(loss, weight)[0] for loss in (out, right)), hint)
+        grad = torch.autograd.grad(out, weight, retain_graph=True, allow_unused=True)[0]
+        expect(grad is not None, hint)
+        expect_close(grad, torch.autograd.grad(right, weight)[0], hint)
+        expect(
+            weight.grad is None, "leave backward() to the training: here it leaves a gradient in the model"
+        )
     expect(out.dtype == torch.float32, "float32 data must give a float32 loss: draw the noise like x_0")
     call(fn, model, x0, schedule, noise)
     hint = "times and noise must be drawn anew in each call: no seed and nothing fixed inside"
@@ -302,6 +307,8 @@ def ancestral(fn):
     wide.guesses(wild, schedule)
     clipped = Walk(fn, wild, start, TIMES, schedule, 1.5)
     clipped.guesses(wild, schedule, 1.5)
+    states = torch.stack([x for _, x in clipped.asked[1:]])
+    expect(states.abs().max() > 1.6, "clamp the guess at x_0, not x itself: x carries noise, too")
     _generator_is_used(fn, oracle, start, schedule)
     images = _pair(6, 1, 3, 4)[1].float()
     out = Walk(fn, wild, images, TIMES, schedule, 1.0).out

@@ -219,7 +219,7 @@ def _guess_causes(xt, data, a):
 @exercise(
     "06b.best_guess",
     verified=(
-        "true values at three noise levels; one image; far away without underflow, near and far together;"
+        "true values at four noise levels; one image; far away without underflow, near and far together;"
         " float32 and float64; no table of all differences"
     ),
 )
@@ -227,7 +227,7 @@ def best_guess(fn):
     xt, data = _draws(2, 9, 3)
     xt = xt[:5]
     hint = "softmax of −‖x_t − √ᾱ_t x_i‖² / (2 (1 − ᾱ_t)), over the images"
-    for a in _levels(0.5, 0.2, 0.8):
+    for a in _levels(0.99, 0.5, 0.2, 0.8):
         out = call(fn, xt, data, a)
         expect_shape(out, (5, 3), "one guess a row of xt")
         expect_value(out, _guess(xt, data, a), hint, _guess_causes(xt, data, a))

@@ -291,6 +291,7 @@ def _pick_causes(real, candidates, k):
         ),
         (_balls(candidates, real, radii.median()), "every ball has a radius of its own: no median for all"),
         (_balls(candidates, real, radii.max()), "every ball has a radius of its own, not the largest of all"),
+        (_balls(candidates, real, _radii(real, 3)), "k is an argument, not always 3"),
         (-balls, "you picked the candidate that lies in the FEWEST balls"),
     )
 
@@ -320,7 +321,7 @@ def _picks_are_right(picks, real, candidates, k, n):
     ),
 )
 def densest(fn):
-    for seed, k, n in ((622, 3, 20), (60, 5, 7), (121, 2, 80)):
+    for seed, k, n in ((622, 3, 20), (14, 6, 7), (121, 2, 80)):
         real = torch.cat([_cloud(60, 4, seed, 2.0), _cloud(25, 4, seed + 1, 0.3) + 6])
         candidates = torch.cat([_cloud(50, 4, seed + 2, 2.0), _cloud(12, 4, seed + 3, 0.6) + 6.2])
         _picks_are_right(call(fn, real, candidates, k, n), real, candidates, k, n)

@@ -5,7 +5,7 @@ import operator
 
 import torch
 
-from course_utils.checks.causes import expect_normal, expect_value
+from course_utils.checks.causes import expect_normal, expect_value, is_whole
 from course_utils.checks.machinery import call, expect, expect_close, expect_shape
 
 
@@ -17,16 +17,26 @@ def equation_3(x0, xt, a_t, a_s):
 
 
 class Walk:
-    """One run of a sampler from `start` along `times`, with all that it asked and what `step` was given."""
+    """One run of a sampler from `start` (n, …) along `times`, with all that it asked and gave to `step`.
+
+    fn(predict, x, times, alpha_bar, step, *options) is the sampler, predict(x, t) → ε̂, schedule (T + 1,).
+    `asked` holds pairs (t, x); `taken` holds (x̂_0, x_t, ᾱ_t, ᾱ_s, mean, variance); `out` is what came back.
+    """
 
     def __init__(self, fn, predict, start, times, schedule, *options):
         self.asked, self.taken = [], []
 
         def noting(x, t):
+            hint = "predict(x, t) takes the time t of all points, one whole number out of `times`, not ᾱ"
+            expect(is_whole(t), hint)
             self.asked.append((operator.index(t), x))
             return predict(x, operator.index(t))
 
         def step(x0, xt, a_t, a_s):
+            hint = (
+                "step takes ᾱ_t = alpha_bar[t] and ᾱ_s = alpha_bar[s], tensors (), not times and not floats"
+            )
+            expect(all(isinstance(a, torch.Tensor) and a.ndim == 0 for a in (a_t, a_s)), hint)
             self.taken.append((x0, xt, a_t, a_s, *equation_3(x0, xt, a_t, a_s)))
             return self.taken[-1][4:]
 
@@ -34,7 +44,7 @@ class Walk:
         expect_shape(self.out, tuple(start.shape), "as many points as at the start")
 
     def goes_along(self, times, schedule):
-        """Raise Wrong unless the model was asked at, and each step taken between, the right times."""
+        """Raise Wrong unless the model was asked at all of `times` but the last, and each step taken between."""
         found = [t for t, _ in self.asked]
         expect(found, "ask predict(x, t) for the noise")
         hint = "ask the model at t, where x is, first at times[0] and never at the last of times"
@@ -45,7 +55,7 @@ class Walk:
         hint = "draw the next x from step(x0, x, a_t, a_s), once for each pair of neighbours in times"
         expect(len(self.taken) == len(found), hint)
         for (_, x), (_, xt, a_t, a_s, *_), t, s in zip(self.asked, self.taken, times, times[1:]):
-            hint = "step takes tensors: ᾱ_t = alpha_bar[t], then ᾱ_s = alpha_bar[s]"
+            hint = "step takes first ᾱ_t = alpha_bar[t], where x is, then ᾱ_s = alpha_bar[s]"
             expect_close(torch.stack([a_t, a_s]), schedule[[t, s]], hint)
             expect(torch.equal(x, xt), "step takes the guess at x_0 first, then the x that predict saw")
 
@@ -75,6 +85,7 @@ class Walk:
                 (right.clamp(min=-clip), "only the lower end is clamped: from −clip to clip"),
                 (right.clamp(max=clip), "only the upper end is clamped: from −clip to clip"),
                 (right, "clamp the guess at x_0 to ±clip before `step`"),
+                (right.clamp(-1, 1), "clamp to ±clip as it is given, not to ±1"),
             )
             hint = "the guess at x_0 is off: equation (2), solved for x_0, then clamped to ±clip"
             expect_value(x0, right.clamp(-clip, clip), hint, causes)

@@ -236,6 +236,13 @@ def loss_times_on_the_cpu(model, x0, alpha_bar, noise):
     return (model(noise(x0, t, eps, alpha_bar), t) - eps).square().mean()
 
 
+def loss_already_backward(model, x0, alpha_bar, noise):
+    t, eps = _times_and_noise(x0, alpha_bar)
+    loss = (model(noise(x0, t, eps, alpha_bar), t) - eps).square().mean()
+    loss.backward(retain_graph=True)
+    return loss
+
+
 def _walk(predict, x, times, alpha_bar, step, clip=math.inf, generator=None, size=torch.sqrt, clamp=True):
     for t, s in zip(times, times[1:]):
         a = alpha_bar[t]
@@ -366,6 +373,33 @@ def ancestral_generator_elsewhere(predict, x, times, alpha_bar, step, clip=math.
         return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
     return _walk_with(draw, predict, x, times, alpha_bar, step, clip)
+
+
+def ancestral_asks_with_a_level(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    return _walk(lambda x, t: predict(x, alpha_bar[t]), x, times, alpha_bar, step, clip, generator)
+
+
+def ancestral_steps_by_times(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    for t, s in zip(times, times[1:]):
+        a = alpha_bar[t]
+        x0 = ((x - (1 - a).sqrt() * predict(x, t)) / a.sqrt()).clamp(-clip, clip)
+        mean, variance = step(x0, x, t, s)
+        x = mean + variance.sqrt() * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    return x
+
+
+def ancestral_clamps_the_states(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    def clamped(x0, xt, a_t, a_s):
+        mean, variance = step(x0, xt, a_t, a_s)
+        return mean.clamp(-clip, clip), variance
+
+    for t, s in zip(times, times[1:]):
+        x = _walk(predict, x, [t, s], alpha_bar, clamped, clip, generator).clamp(-clip, clip)
+    return x
+
+
+def ancestral_clamps_to_one(predict, x, times, alpha_bar, step, clip=math.inf, generator=None):
+    return _walk(predict, x, times, alpha_bar, step, 1.0, generator)
 
 
 def narrow_not_broken(predict, x, times, alpha_bar, step):
@@ -499,6 +533,7 @@ WRONG = {
         (loss_uniform_noise, "the noise is N(0, I)"),
         (loss_early_times, "equally likely"),
         (loss_fixed_draws, "drawn anew in each call"),
+        (loss_already_backward, "leave backward() to the training"),
         (loss_times_on_the_cpu, "device=x0.device"),
     ],
     "06.ancestral": [
@@ -520,6 +555,10 @@ WRONG = {
         (ancestral_one_generator_for_all, "another generator must give other draws"),
         (ancestral_starts_the_generator_again, "do not start it again"),
         (ancestral_in_double, "the dtype of x"),
+        (ancestral_asks_with_a_level, "one whole number out of `times`"),
+        (ancestral_steps_by_times, "not times and not floats"),
+        (ancestral_clamps_the_states, "not x itself"),
+        (ancestral_clamps_to_one, "not to ±1"),
         (ancestral_generator_elsewhere, "the generator draws on the CPU"),
     ],
     "06.too_narrow": [

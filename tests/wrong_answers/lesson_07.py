@@ -311,6 +311,10 @@ def densest_of_the_real(real, candidates, k, n):
     return _balls(real, real, k).argmax().repeat(n)
 
 
+def densest_k_of_three(real, candidates, k, n):
+    return _balls(candidates, real, 3).argmax().repeat(n)
+
+
 def densest_once(real, candidates, k, n):
     return _balls(candidates, real, k).argmax()
 
@@ -389,6 +393,7 @@ WRONG = {
         (densest_nearest_to_one, "nearest to one real point"),
         (densest_smallest_own_ball, "the smallest ball of its own"),
         (densest_of_the_real, "an index into `real`"),
+        (densest_k_of_three, "not always 3"),
         (densest_once, "one index for each of the n images"),
         (densest_as_float, "int64"),
     ],
