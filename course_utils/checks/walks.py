@@ -92,6 +92,7 @@ class Walk:
 
 
 def near(a, b):
+    """Whether two tensors of one shape agree in four digits."""
     return torch.allclose(a, b, atol=1e-5, rtol=1e-4)
 
 
