@@ -72,7 +72,9 @@ def expect_normal(noise: torch.Tensor, scale: float, hint: str) -> None:
 
 
 def pair_of(out: Any, hint: str) -> tuple[Any, Any]:
-    """Two results, in a tuple, a list or anything else that unpacks into two; otherwise Wrong with `hint`."""
+    """Two results, in a tuple, a list or anything else with an order of two; otherwise Wrong with `hint`."""
+    if isinstance(out, set | frozenset | dict | str | bytes):  # which of the two comes first?
+        raise Wrong(hint)
     try:
         first, second = out
     except (TypeError, ValueError):

@@ -14,6 +14,7 @@ def log_px_of(x, weights, means, covs):
 
 
 def legal(weights, means, covs, x):
+    """Raise Wrong unless these are the parameters of a mixture of two Gaussians in the plane."""
     expect_shape(weights, (2,), "two weights.")
     expect_shape(means, (2, 2), "two means in the plane.")
     expect_shape(covs, (2, 2, 2), "two covariances, each (2, 2).")

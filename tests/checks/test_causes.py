@@ -58,7 +58,7 @@ def test_two_results_may_come_in_anything_that_unpacks(out):
     assert (int(first), int(second)) == (1, 2)
 
 
-@pytest.mark.parametrize("out", [1, (1,), (1, 2, 3), None, torch.tensor(1.0)])
+@pytest.mark.parametrize("out", [1, (1,), (1, 2, 3), None, torch.tensor(1.0), {1, 2}, {1: 2, 3: 4}, "12"])
 def test_what_is_no_pair_gets_the_hint(out):
     with pytest.raises(Wrong, match="two, please"):
         pair_of(out, "two, please")
