@@ -53,12 +53,17 @@ def features(images: Tensor, batch_size: int = 1000) -> Tensor:
     return torch.cat(parts).cpu().double()
 
 
+def _exact(x: Tensor) -> Tensor:
+    """As float64 on the CPU: features may come from any device, and Apple's has no float64."""
+    return torch.as_tensor(x).cpu().double()
+
+
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean (D,) and covariance (D, D), both float64, of features (N, D). Raises ValueError for N <
     2."""
     if len(x) < 2:
         raise ValueError(f"A covariance needs at least two samples, got {len(x)}.")
-    x = torch.as_tensor(x).double()
+    x = _exact(x)
     return x.mean(0), torch.cov(x.T)
 
 
@@ -68,10 +73,11 @@ def gaussian_frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½) (Dowson and Landau, 1982). The symmetric form needs
     only eigenvalues of symmetric matrices, so singular covariances (fewer samples than features) do no harm.
     """
-    values, vectors = torch.linalg.eigh(cov_a.double())
+    mean_a, cov_a, mean_b, cov_b = map(_exact, (mean_a, cov_a, mean_b, cov_b))
+    values, vectors = torch.linalg.eigh(cov_a)
     root_a = vectors * values.clamp_min(0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root_a @ cov_b.double() @ root_a).clamp_min(0).sqrt().sum()
-    distance = (mean_a - mean_b).double().square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+    cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
+    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
     return max(distance.item(), 0.0)
 
 
@@ -339,7 +345,7 @@ def kid(a: Tensor, b: Tensor) -> float:
     Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al.,
     2018).
     """
-    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
+    a, b = _exact(a), _exact(b)
 
     def kernel(x, y):
         return (x @ y.T / x.shape[1] + 1) ** 3
@@ -362,7 +368,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]
     Precision and recall by k-NN balls (Kynkäänniemi et al., 2019); density and coverage (Naeem et al., 2020).
     Raises ValueError if either set has no more than k points.
     """
-    real, fake = torch.as_tensor(real).double(), torch.as_tensor(fake).double()
+    real, fake = _exact(real), _exact(fake)
     if min(len(real), len(fake)) <= k:
         raise ValueError(
             f"k = {k} neighbours need more than {k} points, got {len(real)} real and {len(fake)} fake."

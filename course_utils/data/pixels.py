@@ -34,9 +34,12 @@ def to_uint8(x: torch.Tensor | np.ndarray) -> torch.Tensor:
 
 
 def to_numpy(x) -> np.ndarray:
-    """Return a tensor (any device, with or without gradient), list or array as a NumPy array."""
+    """Return a tensor (any device, with or without gradient), an array, or a list of numbers or of these as a
+    NumPy array."""
     if isinstance(x, torch.Tensor):
         return x.detach().float().cpu().numpy() if x.is_floating_point() else x.detach().cpu().numpy()
+    if isinstance(x, list | tuple) and any(isinstance(part, torch.Tensor) for part in x):
+        return np.asarray([to_numpy(part) for part in x])
     return np.asarray(x)
 
 

@@ -7,10 +7,15 @@ import sys
 
 import torch
 
+named: torch.device | None = None
+"""A device that a test names; None stands for the best of this machine."""
+
 
 def device() -> torch.device:
     """Return the best device of this machine: CUDA (this process's card under torchrun), then MPS, then
     CPU."""
+    if named is not None:
+        return named
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     if torch.backends.mps.is_available():

@@ -1,0 +1,54 @@
+"""Every lesson from top to bottom on a pretended device, CUDA (a T4: float16) and MPS, widgets' callbacks included.
+
+A few of these runs in each run of the suite, by turns; all of them in the full run (`python tasks.py test
+--all`). A lesson joins when its source is there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from course_utils.system.folders import ROOT
+from tests.pretend.device import reason_not_to_pretend
+from tests.rotation import ALL, share
+
+LESSONS = sorted((ROOT / "lessons").glob("*.py"))
+RUNS = [(lesson, kind) for lesson in LESSONS for kind in ("cuda", "mps")]
+AT_ONCE = 4
+"""Runs in each run of the suite: two neighbouring lessons or three, on both devices."""
+pytestmark = pytest.mark.skipif(bool(reason_not_to_pretend()), reason=str(reason_not_to_pretend()))
+
+
+def run_in_a_process(lesson, kind, folder) -> dict:
+    """Run a lesson on a pretended device in a process of its own; return what was found."""
+    env = {**os.environ, "COURSE_PROFILE": "quick", "OMP_NUM_THREADS": "1"}
+    env.pop("COURSE_FIGURES", None)
+    out = folder / "found.json"
+    command = [sys.executable, "-m", "tests.pretend.lesson_worker", kind, "T4", str(lesson), str(out)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=580)
+    if done.returncode:
+        pytest.fail(done.stderr[-3_000:], pytrace=False)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("lesson", "kind"), [pytest.param(*run, id=f"{run[0].stem}-{run[1]}") for run in share(RUNS, AT_ONCE)]
+)
+def test_a_lesson_runs_whole_on_the_device_and_no_step_waits_for_it(lesson, kind, tmp_path):
+    found = run_in_a_process(lesson, kind, tmp_path)
+    assert found["fault"] is None, found["fault"]
+    assert found["waits"] == [], "\n".join(found["waits"])
+    assert all(where == [kind] for where in found["trained"]), (
+        "weights, buffers and averages are on the device"
+    )
+    source = lesson.read_text(encoding="utf-8")
+    if "cu.fit(" in source or "cu.loop(" in source:
+        assert found["trained"] and found["reads"] >= len(found["trained"]), "losses are read at log points"
+
+
+def test_every_run_has_its_turn():
+    assert len(RUNS) == 2 * len(LESSONS) >= 26
+    assert ALL or len(share(RUNS, AT_ONCE)) == AT_ONCE
