@@ -31,12 +31,37 @@ this page from the tests marked `fault` and from a run of them; the last column 
 GPU = """
 ## On a graphics card
 
-These tests run wherever CUDA or MPS exists and are skipped elsewhere. Without a card are tested: that emulated bfloat16
-is not taken for the real thing, that a state saved on a card is read without one, and that a training moves between
-float32, bfloat16 and float16 (`tests/test_gpu.py`, `tests/faults/test_faults_training.py`).
+These tests run wherever CUDA or MPS exists (`python tasks.py test tests/test_gpu.py`) and are skipped elsewhere.
+Without a card are tested: that emulated bfloat16 is not taken for the real thing, that a state saved on a card is
+read without one, that a training moves between float32, bfloat16 and float16 (`tests/test_gpu.py`,
+`tests/faults/test_faults_training.py`), and what the next section says.
 
 | What is tested | Test | Outcome |
 |---|---|---|
+"""
+PRETENDED = """
+## On a pretended card
+
+`tests/pretend/` gives torch a device that computes on the CPU and refuses what a card refuses: tensors on two
+devices in one operation, NumPy of a tensor on the device, a generator of the other device; as MPS also float64. The
+numbers are real. On pretended CUDA and pretended MPS are tested:
+
+- **Every lesson from top to bottom** in the profile quick, each control of its widgets moved and each button pressed:
+  nothing is refused, weights and averages end on the device, the host does not wait for it between two log points.
+  CUDA is a T4: float16 with a gradient scaler. Four of these runs in each run of the tests, by turns; all of them in
+  `python tasks.py test --all` (`tests/pretend/test_lessons.py`).
+- **The package**: metrics, plots, batches, runs and the judge take tensors of the device, also beside shipped ones
+  (`tests/pretend/test_package.py`).
+- **Precision**: `fit` computes in float16 with a scaler on a T4, in bfloat16 without one on an A100, in float32 on
+  MPS. Autocast is torch's own for the CPU, with CUDA's list of what stays in float32
+  (`tests/pretend/test_device.py`).
+- **The device itself**: a training step is that of the CPU, bit by bit; a training moves between the CPU and the
+  device; a saved state lands where it is asked to (`tests/pretend/test_device.py`).
+- **The net**: two dozen planted faults are each found, with lesson and line (`tests/pretend/test_faults.py`).
+
+What a pretended card cannot show: memory and its limits, speed, operations that a card lacks (some of MPS), the
+rounding of its own kernels, several cards. Only `tests/test_gpu.py` on a real one can. These tests are left out on a
+machine that has one.
 """
 LIMITS = """
 ## What has limits
@@ -128,7 +153,7 @@ def page(listed: list[Row], results: dict[tuple[str, str], str]) -> str:
         test = f"[{row.name.removeprefix('test_').replace('_', ' ')}](../{row.path})"
         cells = [" ".join(cell.split()).replace("|", "\\|") for cell in row.cells]
         lines[row.kind].append("| " + " | ".join([*cells, test, results[row.path, row.name]]) + " |\n")
-    return HEAD + "".join(lines["fault"]) + GPU + "".join(lines["gpu"]) + LIMITS
+    return HEAD + "".join(lines["fault"]) + GPU + "".join(lines["gpu"]) + PRETENDED + LIMITS
 
 
 def results_on(text: str) -> dict[tuple[str, str], str]:

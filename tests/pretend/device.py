@@ -254,7 +254,7 @@ def grouped(lists, with_indices=False):
     """Tensors by device and dtype: torch's own looks below `.device`."""
     found = _grouped(lists, with_indices)
     return {
-        (group[0][0][0].device, dtype): (group, indices) for (_, dtype), (group, indices) in found.items()
+        (group[0][0].device, dtype): (group, indices) for (_, dtype), (group, indices) in found.items()
     }
 
 
