@@ -133,6 +133,13 @@ def cosine_alpha_bar(T):
 
 abar = cosine_alpha_bar(T)  # the schedule of this lesson: abar[0] is 1, abar[T] the noisiest
 
+
+@functools.cache
+def abar_on(device, dtype=torch.float32):
+    """The schedule on a device, sent there once: then no step of a training waits for it."""
+    return abar.to(device, dtype)
+
+
 # %%
 assert len(abar) == T + 1
 assert abar[0] == 1 and 0 < abar[T] < 1e-8
@@ -495,7 +502,7 @@ class PointNet(nn.Module):
 
 def point_loss(model, x0):
     """Algorithm 1 on this lesson's schedule."""
-    return checked_loss(model, x0, abar, checked_q)
+    return checked_loss(model, x0, abar_on(x0.device, x0.dtype), checked_q)
 
 
 def asked(net):
@@ -503,7 +510,8 @@ def asked(net):
 
     @torch.no_grad()
     def predict(x, t):
-        return net(x.to(device).float(), torch.full((len(x),), t, device=device)).to(x)
+        eps = net(x.float().to(device), torch.full((len(x),), t, device=device))
+        return eps.cpu().to(x)  # float64 on the CPU only: Apple's GPU has none
 
     return predict
 
@@ -792,18 +800,19 @@ cu.show(
 
 
 # %% tags=["shared"]
-def draw_times(n):
+def draw_times(n, device=None):
     """n times in 1 … T, one in each n-th of the range: int64 (n,)."""
-    return ((torch.arange(n) + torch.rand(n)) / n * T).long().clamp(max=T - 1) + 1
+    place = torch.arange(n, device=device) + torch.rand(n, device=device)
+    return (place / n * T).long().clamp(max=T - 1) + 1
 
 
 def diffusion_loss(model, x, y=None):
     """Algorithm 1 for v: images x (B, 1, 28, 28) in [0, 1], with labels y (B,) or None."""
     x0 = 2 * x - 1
-    t = draw_times(len(x)).to(x.device)
+    t = draw_times(len(x), x.device)
     eps = torch.randn_like(x0)
-    xt = checked_q(x0, t, eps, abar)
-    a_t = abar.to(x0)[t].view(-1, 1, 1, 1)
+    xt = checked_q(x0, t, eps, abar_on(x.device, x.dtype))
+    a_t = abar_on(x.device, x.dtype)[t].view(-1, 1, 1, 1)
     return (model(xt, t, y) - velocity(x0, eps, a_t)).square().mean()
 
 

@@ -898,6 +898,8 @@ cu.show(
 # What do the ideas of lesson 06 buy: the velocity, the stratified times, the falling learning rate, the average of weights?
 
 # %% tags=["author"]
+from course_utils.lessons.lesson_06 import abar_on
+
 RECIPES = [  # what is predicted, are the times spread out, schedule of the learning rate
     ("plain: ε, independent times, constant rate", "eps", False, None),
     ("v instead of ε", "v", False, None),
@@ -913,9 +915,9 @@ def recipe_loss(model, x, target, spread_out):
     x0 = 2 * x - 1
     t = torch.randint(1, T + 1, (len(x),), device=x.device)
     eps = torch.randn_like(x0)
-    a_t = abar.to(x0)[t].view(-1, 1, 1, 1)
+    a_t = abar_on(x.device)[t].view(-1, 1, 1, 1)
     goal = velocity(x0, eps, a_t) if target == "v" else eps
-    return (model(checked_q(x0, t, eps, abar), t) - goal).square().mean()
+    return (model(checked_q(x0, t, eps, abar_on(x.device)), t) - goal).square().mean()
 
 
 def noise_of(net):

@@ -3,6 +3,7 @@
 Do not edit: change the lesson and run `python tasks.py lessons`.
 """
 
+import functools
 import math
 
 import torch
@@ -31,6 +32,12 @@ def cosine_alpha_bar(T):
 
 
 abar = cosine_alpha_bar(T)  # the schedule of this lesson: abar[0] is 1, abar[T] the noisiest
+
+
+@functools.cache
+def abar_on(device, dtype=torch.float32):
+    """The schedule on a device, sent there once: then no step of a training waits for it."""
+    return abar.to(device, dtype)
 
 
 # Section 2 · The way back is the score
@@ -119,18 +126,19 @@ def x0_from_eps(xt, eps, a_t):
 
 # Section 5 · Digits
 
-def draw_times(n):
+def draw_times(n, device=None):
     """n times in 1 … T, one in each n-th of the range: int64 (n,)."""
-    return ((torch.arange(n) + torch.rand(n)) / n * T).long().clamp(max=T - 1) + 1
+    place = torch.arange(n, device=device) + torch.rand(n, device=device)
+    return (place / n * T).long().clamp(max=T - 1) + 1
 
 
 def diffusion_loss(model, x, y=None):
     """Algorithm 1 for v: images x (B, 1, 28, 28) in [0, 1], with labels y (B,) or None."""
     x0 = 2 * x - 1
-    t = draw_times(len(x)).to(x.device)
+    t = draw_times(len(x), x.device)
     eps = torch.randn_like(x0)
-    xt = checked_q(x0, t, eps, abar)
-    a_t = abar.to(x0)[t].view(-1, 1, 1, 1)
+    xt = checked_q(x0, t, eps, abar_on(x.device, x.dtype))
+    a_t = abar_on(x.device, x.dtype)[t].view(-1, 1, 1, 1)
     return (model(xt, t, y) - velocity(x0, eps, a_t)).square().mean()
 
 
@@ -215,6 +223,7 @@ __all__ = [
     "SCALES",
     "T",
     "abar",
+    "abar_on",
     "checked_ancestral",
     "checked_combine",
     "checked_loss",

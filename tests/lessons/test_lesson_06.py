@@ -14,7 +14,7 @@ from tests.lessons.lesson_functions import load
 BASE = ("cosine_alpha_bar", "q_sample", "posterior", "ancestral", "simple_loss", "too_narrow", "combine")
 METHOD = ("way_back", "ddim", "spaced", "recorded", "toy", "MEANS", "log_p_and_score", "draw_mixture")
 METHOD += ("exact_eps", "energy", "real_vs_real", "velocity", "eps_from_v", "x0_from_eps", "draw_times")
-METHOD += ("diffusion_loss", "predictor", "warm_cosine", "point_loss")
+METHOD += ("abar_on", "diffusion_loss", "predictor", "warm_cosine", "point_loss")
 
 
 @pytest.fixture(scope="module")
@@ -384,6 +384,6 @@ def test_stratified_times_are_one_in_each_part_and_uniform_over_all(lesson, monk
     counts = torch.bincount(draws.flatten(), minlength=1001)[1:].float()
     assert (counts - 100).abs().max() < 6 * 10
     for n in (3, 64, 250):
-        monkeypatch.setattr(torch, "rand", lambda *size: torch.full(size, 1 - 2**-24))
+        monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, 1 - 2**-24))
         assert lesson.draw_times(n).max() <= 1000
         monkeypatch.undo()

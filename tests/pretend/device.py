@@ -117,6 +117,7 @@ def move(function, args: tuple, kwargs: dict):
     if there:
         x = torch.Tensor.to(x, dtype=dtype or x.dtype, **options)
         return to_device(x, non_blocking)
+    tensor.refuse_float64(dtype or x.dtype)  # on the way to the CPU it is MPS that converts
     return torch.Tensor.to(to_host(x), dtype=dtype or x.dtype, **options)
 
 
@@ -253,9 +254,7 @@ def location_tag(storage):
 def grouped(lists, with_indices=False):
     """Tensors by device and dtype: torch's own looks below `.device`."""
     found = _grouped(lists, with_indices)
-    return {
-        (group[0][0].device, dtype): (group, indices) for (_, dtype), (group, indices) in found.items()
-    }
+    return {(group[0][0].device, dtype): (group, indices) for (_, dtype), (group, indices) in found.items()}
 
 
 class Autocast(_autocast):

@@ -29,9 +29,10 @@ class Found:
     """What a lesson did on the pretended device.
 
     `fault`: None, or "lessons/NN_slug.py:LINE: …", what a card would have refused. `waits`: the same for what
-    made the host wait for the device within a step of a training call. `trained`: for each training call
-    the kinds of device on which its weights and their averages lay at its end. `log_points`: how often the
-    host read losses, outside of the steps. `reads`: how often the host read anything in the whole lesson.
+    made the host wait for the device within a step of a training call, from its third on (the first ones may
+    set things up, as in tests/test_gpu.py). `trained`: for each training call
+    the kinds of device on which its weights and their averages lay at its end. `reads`: how often the host read
+    anything in the whole lesson.
     """
 
     fault: str | None = None
@@ -66,8 +67,11 @@ def here() -> list[tuple[str, int]]:
 def observed(found: Found, host, lesson: Path):
     """Within the block note in `found` each training call, and each wait within one of its steps."""
     result = session.Session.result
+    steps = 0
 
     def ended(self):
+        nonlocal steps
+        steps = 0
         history = result(self)
         modules = [*self.modules, history.ema] if history.ema else self.modules
         tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
@@ -79,7 +83,14 @@ def observed(found: Found, host, lesson: Path):
         if line not in found.waits:
             found.waits.append(line)
 
-    on, off = lambda: setattr(host, "told", wait), lambda: setattr(host, "told", None)
+    def on():
+        nonlocal steps
+        steps += 1
+        host.told = wait if steps > 2 else None
+
+    def off():
+        host.told = None
+
     once = panel.extremes
     with (
         watched_steps(on, off),

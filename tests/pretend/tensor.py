@@ -48,6 +48,15 @@ def _no_numpy(self, *_, **__):
     )
 
 
+def refuse_float64(dtype: torch.dtype) -> None:
+    """Raise TypeError as MPS does, for a tensor of this type there, and for a copy from there to one."""
+    if host.device.type == "mps" and dtype in (torch.float64, torch.complex128):
+        raise TypeError(
+            "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. "
+            "Please use float32 instead."
+        )
+
+
 class OnDevice(torch.Tensor):
     """A tensor on the pretended device; `held` is the CPU tensor with its numbers."""
 
@@ -61,11 +70,7 @@ class OnDevice(torch.Tensor):
 
     @staticmethod
     def __new__(cls, held: torch.Tensor):
-        if host.device.type == "mps" and held.dtype in (torch.float64, torch.complex128):
-            raise TypeError(
-                "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. "
-                "Please use float32 instead."
-            )
+        refuse_float64(held.dtype)
         made = torch.Tensor._make_wrapper_subclass(
             cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(),
             dtype=held.dtype, device=CPU,
@@ -220,6 +225,7 @@ def check_placement(func, name: str, args: tuple, kwargs: dict, leaves: list) ->
         if theirs and not kwargs.get("non_blocking", len(args) > 2 and args[2]):
             first = args[0][0] if isinstance(args[0], list | tuple) else args[0]
             host.waits("upload" if type(first) is OnDevice else "read", name)
+            refuse_float64(first.dtype)  # on the way to the CPU it is MPS that converts
         return
     elif name in INDEXED:
         theirs = _indices(name, args, kwargs)
