@@ -48,7 +48,7 @@ numbers are real. On pretended CUDA and pretended MPS are tested:
 
 - **Every lesson from top to bottom** in the profile quick, each control of its widgets moved and each button pressed:
   nothing is refused, weights and averages end on the device, the host does not wait for it between two log points.
-  CUDA is a T4: float16 with a gradient scaler. Four of these runs in each run of the tests, by turns; all of them in
+  CUDA is a T4: float16 with a gradient scaler. Three of these runs in each run of the tests, by turns; all of them in
   `python tasks.py test --all` (`tests/pretend/test_lessons.py`).
 - **The package**: metrics, plots, batches, runs and the judge take tensors of the device, also beside shipped ones
   (`tests/pretend/test_package.py`).
