@@ -8,6 +8,7 @@ import sys
 import torch
 
 from course_utils.plots import style
+from course_utils.system import turns
 from course_utils.system.folders import scratch
 from course_utils.system.machine import autocast_dtype, device
 from course_utils.system.profile import profile
@@ -61,6 +62,7 @@ def setup(seed: int = 0) -> torch.device:
     seed_everything(seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     style.use_style()
+    turns.guard_events()
     if rank() == 0:
         print(f"{line} · seed {seed}")
     return device()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from course_utils.system import folders, machine, randomness, ranks
+from course_utils.system import folders, machine, randomness, ranks, turns
 from course_utils.system.profile import budget, profile
 from course_utils.train import fingerprint, resume
 from course_utils.train.ema import EMA
@@ -39,15 +39,22 @@ def loop(
     in eval mode. `recipe` is for `fit`. Raises OutOfMemory, and RuntimeError where a resume does not fit.
     """
     total = planned(steps, full)
-    every = log_every or log_interval(total)
     history = History(name, seed, total)
     unnamed = name is None and full is not None and profile() == "full"
-    session = _session(
-        step, batches, state, history, recipe, resumable=unnamed or name is not None, preview=preview,
-        preview_at=preview_at, minutes=minutes,
-    )  # fmt: skip
+    with turns.turn():  # the model and the generators are this training's until it ends
+        session = _session(
+            step, batches, state, history, recipe, resumable=unnamed or name is not None, preview=preview,
+            preview_at=preview_at, minutes=minutes,
+        )  # fmt: skip
+        _repeat(step, session, log_every or log_interval(total))
+        return session.result()
+
+
+def _repeat(step: Callable, session: Session, every: int) -> None:
+    """Call `step` until the training is over, with a log point `every` so many steps."""
     feed = session.feed
     pending = session.pending
+    total = session.history.total
     with session:
         session.begin()
         for t in session.steps():
@@ -55,7 +62,6 @@ def loop(
             due = (t + 1) % every == 0 or t + 1 == total or session.asked_to_stop()
             if due and not session.log_point(t + 1):
                 break
-    return session.result()
 
 
 def _session(

@@ -12,7 +12,7 @@ import ipywidgets
 
 from course_utils.plots.picture import Picture
 from course_utils.plots.show import check_caption, publish, save_figure, show_caption, show_picture
-from course_utils.system import machine, randomness
+from course_utils.system import machine, randomness, turns
 from course_utils.system.profile import profile
 from course_utils.widgets.controls import extremes
 
@@ -107,7 +107,8 @@ class Panel:
     `draw`: no arguments, returns a Figure or a Picture. `inputs`: name → ipywidget whose change redraws.
     `buttons`: label → function without arguments, run before a redraw. `static`: draws the picture that
     stands for the widget where no kernel runs (default: the first one). Raises what the first drawing raises;
-    later errors show as a red line below the picture.
+    later errors show as a red line below the picture. A callback that comes while a cell runs, in a thread of
+    the kernel's, waits until the cell has ended; of several redraws that wait, one is done.
     """
 
     def __init__(
@@ -123,6 +124,8 @@ class Panel:
         self.noise = noise or Noise(fixed=True)
         self.error = None
         self.quiet = False
+        self._home = turns.Home()
+        self._waiting = False  # whether a redraw is already asked for
         start = time.perf_counter()
         first = self._render()
         self.seconds = time.perf_counter() - start
@@ -150,15 +153,20 @@ class Panel:
             return rendered(self.draw).captioned(self.caption)
 
     def _changed(self, _=None) -> None:
-        if not self.quiet:
-            self.attempt(lambda: None)
+        if not self.quiet and not self._waiting:
+            self._waiting = True
+            self._home.call(self._redraw)
+
+    def _redraw(self) -> None:
+        self._waiting = False  # before the controls are read: what changes from now on asks again
+        self.attempt(lambda: None)
 
     def press(self, label: str) -> None:
         """Do what a click on the button `label` does."""
-        self.attempt(self.actions[label])
+        self._home.call(lambda: self.attempt(self.actions[label]))
 
     def attempt(self, action: Callable) -> None:
-        """Run a callback and redraw; an error is kept in `.error` and shown below the picture."""
+        """Run a callback and redraw, now; an error is kept in `.error` and shown below the picture."""
         try:
             with self.noise():
                 action()
