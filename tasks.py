@@ -22,6 +22,7 @@ test-colab [NN …]  execute the notebooks with Colab's versions, as Colab does 
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -120,11 +121,20 @@ def ensure_environment() -> str:
 
 
 def run(command: list, **variables: str) -> int:
-    """Run a command at the root of the repository with extra environment variables; return its exit
-    status."""
-    return subprocess.run(
-        [str(part) for part in command], cwd=ROOT, env={**os.environ, **variables}
-    ).returncode
+    """Run a command at the root of the repository with extra environment variables; return its exit status.
+
+    Ctrl-C is the command's own affair, which gets it from the terminal as well: JupyterLab then asks whether to
+    stop, and must live to hear the answer.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # what is ignored stays so, here and in the command
+        signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        return subprocess.run(
+            [str(part) for part in command], cwd=ROOT, env={**os.environ, **variables}
+        ).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def quiet_lab() -> None:
@@ -151,10 +161,7 @@ def lab(arguments: list) -> int:
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
         options.append("--no-browser")
-    try:
-        return run([python, "-m", "jupyterlab", *options, *arguments])
-    except KeyboardInterrupt:
-        return 0
+    return run([python, "-m", "jupyterlab", *options, *arguments])
 
 
 def test(arguments: list) -> int:

@@ -3,8 +3,11 @@
 import collections
 import json
 import os
+import select
+import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -141,3 +144,91 @@ def test_lab_opens_the_first_lesson_and_asks_nothing(fresh, monkeypatch):
     )
     settings = json.loads((tasks.VENV / "share/jupyter/lab/settings/overrides.json").read_text())
     assert settings == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+
+
+ASKS = """
+import signal, sys
+def ask(*_):
+    print("Shut down? (y/n)", flush=True)
+    if sys.stdin.readline().strip() == "y":
+        sys.exit(7)
+    print("GOES ON", flush=True)
+signal.signal(signal.SIGINT, ask)
+print("SERVES", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a thing of Unix")
+@pytest.mark.fault(
+    "Ctrl-C in the terminal of `make lab`, to copy the printed address, say",
+    "JupyterLab asks: “Shut down this Jupyter server (y/[n])?”",
+    "the server and its kernels, unless the answer is y",
+)
+@pytest.mark.parametrize("start", [["tasks"], ["make"]], ids=["tasks.py", "make"])
+def test_ctrl_c_asks_and_the_command_lives_to_hear_the_answer(start, tmp_path):
+    """The stand-in for JupyterLab asks at Ctrl-C as JupyterLab does."""
+    (tmp_path / "asks.py").write_text(ASKS)
+    lab = f"import sys, tasks; sys.exit(tasks.run([sys.executable, {str(tmp_path / 'asks.py')!r}]))"
+    command = [sys.executable, "-c", lab]
+    if start == ["make"]:
+        if shutil.which("make") is None:
+            pytest.skip("make is not installed")
+        (tmp_path / "lab.py").write_text(lab)
+        (tmp_path / "Makefile").write_text(f"lab:\n\t@{sys.executable} {tmp_path / 'lab.py'}\n")
+        command = ["make", "-f", str(tmp_path / "Makefile"), "lab"]
+    with Terminal(command) as terminal:
+        terminal.wait_for("SERVES")
+        terminal.type("\x03")
+        terminal.wait_for("Shut down?")
+        time.sleep(0.5)  # longer than subprocess.run leaves a child after Ctrl-C
+        terminal.type("n\n")
+        terminal.wait_for("GOES ON")
+        terminal.type("\x03")
+        terminal.wait_for("Shut down?", times=2)
+        terminal.type("y\n")
+        assert terminal.process.wait(30) != 0
+        assert start == ["make"] or terminal.process.returncode == 7
+
+
+class Terminal:
+    """A command in a terminal of its own."""
+
+    def __init__(self, command):
+        import pty
+
+        self.ours, theirs = pty.openpty()
+        self.text = ""
+        env = {**os.environ, "PYTHONPATH": str(tasks.ROOT)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LEADER, *command], stdin=theirs, stdout=theirs, stderr=theirs, env=env,
+            cwd=tasks.ROOT, start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, 9)
+        self.process.wait()
+        os.close(self.ours)
+
+    def type(self, keys):
+        os.write(self.ours, keys.encode())
+
+    def wait_for(self, text, times=1):
+        end = time.monotonic() + 30
+        while self.text.count(text) < times:
+            assert time.monotonic() < end, f"{text!r} was not printed, but {self.text!r}"
+            if select.select([self.ours], [], [], 0.2)[0]:
+                self.text += os.read(self.ours, 4096).decode()
+
+
+LEADER = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
