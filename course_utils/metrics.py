@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from course_utils.data.split import as_tensor
 from course_utils.system import folders, machine
 
 HALVINGS = 20
@@ -40,7 +41,7 @@ def features(images: Tensor, batch_size: int = 1000) -> Tensor:
     Raises TypeError for images that are not uint8 (call `cu.to_uint8` first) and ValueError for another
     shape.
     """
-    images = torch.as_tensor(images)
+    images = as_tensor(images)
     if images.dtype != torch.uint8:
         raise TypeError(f"Metrics take uint8 images, got {images.dtype}; use cu.to_uint8(x) for x in [0, 1].")
     if images.shape[-2:] != (28, 28) or images.dim() not in (3, 4):
@@ -63,7 +64,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     2."""
     if len(x) < 2:
         raise ValueError(f"A covariance needs at least two samples, got {len(x)}.")
-    x = _exact(x)
+    x = as_tensor(x).double()
     return x.mean(0), torch.cov(x.T)
 
 
@@ -345,7 +346,7 @@ def kid(a: Tensor, b: Tensor) -> float:
     Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al.,
     2018).
     """
-    a, b = _exact(a), _exact(b)
+    a, b = as_tensor(a).double(), as_tensor(b).double()
 
     def kernel(x, y):
         return (x @ y.T / x.shape[1] + 1) ** 3
@@ -368,7 +369,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]
     Precision and recall by k-NN balls (Kynkäänniemi et al., 2019); density and coverage (Naeem et al., 2020).
     Raises ValueError if either set has no more than k points.
     """
-    real, fake = _exact(real), _exact(fake)
+    real, fake = as_tensor(real).double(), as_tensor(fake).double()
     if min(len(real), len(fake)) <= k:
         raise ValueError(
             f"k = {k} neighbours need more than {k} points, got {len(real)} real and {len(fake)} fake."

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from course_utils.data.split import as_tensor
+
 SLACK = 0.05  # to_uint8 tolerates values this far outside [0, 1]
 
 
@@ -13,7 +15,7 @@ def to_uint8(x: torch.Tensor | np.ndarray) -> torch.Tensor:
     Excess up to 0.05 is clipped (samplers overshoot a little). Raises ValueError, saying which scale it
     suspects, if values lie further outside, are not finite, or are integers of another type.
     """
-    x = torch.as_tensor(x)
+    x = as_tensor(x)
     if x.dtype == torch.uint8:
         return x
     if not (x.is_floating_point() or x.dtype == torch.bool):

@@ -1,9 +1,22 @@
 """Images and their labels: `Split`, and the three splits of a set, `Images`."""
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+
+NO_TENSOR = (
+    "This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x (uint8) or "
+    ".float() (in [0, 1]), or its labels, .y."
+)
+
+
+def as_tensor(x) -> torch.Tensor:
+    """Return a tensor, array or list as a tensor. Raises TypeError that says what to pass in place of a Split."""
+    if isinstance(x, Split | Images):
+        x.__array__()
+    return torch.as_tensor(x)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,11 +55,19 @@ class Split:
         """
         if isinstance(index, slice):
             return Split(self.x[index].clone(), self.y[index].clone())
-        index = torch.as_tensor(index, device=self.x.device)
-        index = index.reshape(1) if index.ndim == 0 else index
+        index = as_tensor(index).to(self.x.device)
+        if index.ndim == 0:
+            return Example(self.x[index.reshape(1)], self.y[index.reshape(1)])
         if index.numel() == 0:
             index = index.long()
         return Split(self.x[index], self.y[index])
+
+    def __array__(self, *_, **__):
+        raise TypeError(NO_TENSOR)
+
+    @classmethod
+    def __torch_function__(cls, *_):
+        raise TypeError(NO_TENSOR)
 
     def __iter__(self) -> Iterator["Split"]:
         """Iterate over the examples one by one; for minibatches use `cu.Batches`."""
@@ -64,10 +85,13 @@ class Split:
 
     def only(self, *labels: int) -> "Split":
         """Return the examples of the given classes, in order. Raises ValueError for a label that does not
-        occur."""
+        occur, TypeError for one that is no whole number."""
         keep = torch.zeros_like(self.y, dtype=torch.bool)
         for label in labels:
-            hit = self.y == label
+            try:
+                hit = self.y == operator.index(label)
+            except TypeError:
+                raise TypeError(f"Labels are whole numbers, as in .only(3, 8); got {label!r}.") from None
             if not hit.any():
                 raise ValueError(
                     f"No example has the label {label!r}; there are: {self.y.unique().tolist()}."
@@ -90,6 +114,19 @@ class Split:
         return Split(self.x.to(device), self.y.to(device))
 
 
+class Example(Split):
+    """A Split of one image, taken by its number. It has no further element.
+
+    Were its first element another Split of one, whoever looks for numbers in it, as torch does in an index, would
+    look for ever, and end the process when its stack is full.
+    """
+
+    def __getitem__(self, index) -> Split:
+        if isinstance(index, int) and not isinstance(index, bool):
+            raise TypeError(f"{NO_TENSOR} (It holds one example, which has no element {index}.)")
+        return super().__getitem__(index)
+
+
 @dataclass(frozen=True, eq=False)
 class Images:
     """An image set: three `Split`s, its `name`, and `classes`, the ten class names in the order of the
@@ -100,3 +137,12 @@ class Images:
     test: Split
     name: str
     classes: tuple[str, ...]
+
+    def __array__(self, *_, **__):
+        raise TypeError(
+            "This is a set of images with three parts: choose .train, .val or .test, and of that .x or .float()."
+        )
+
+    @classmethod
+    def __torch_function__(cls, *_):
+        cls.__array__(cls)

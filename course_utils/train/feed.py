@@ -5,6 +5,7 @@ import random
 import numpy as np
 import torch
 
+from course_utils.data.split import Images, Split
 from course_utils.system import randomness, ranks
 
 
@@ -29,6 +30,12 @@ class Feed:
         self.seed = seed
         if isinstance(batches, torch.Tensor):
             raise TypeError("A tensor is no set of batches: pass cu.Batches(tensor, batch_size).")
+        if isinstance(batches, Split | Images):
+            kind, part = ("set of images", "data.train") if isinstance(batches, Images) else ("Split", "data")
+            raise TypeError(
+                f"A {kind} is no set of batches: pass cu.Batches({part}, batch_size), with "
+                "labels=True if the loss needs them."
+            )
         self.batches = batches
         self._get = getattr(batches, "batch", None)
         if self._get is None:
