@@ -51,12 +51,20 @@ def _join_process_group() -> None:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
 
 
+def _print_any_sign() -> None:
+    """Let an output that is not UTF-8 (a redirected one on Windows, say) replace the signs it does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure") and not str(stream.encoding).lower().startswith("utf"):
+            stream.reconfigure(errors="replace")
+
+
 def setup(seed: int = 0) -> torch.device:
     """Prepare a lesson: pick the device, seed every generator, set the plot style, print one honest line.
 
     Under torchrun it also joins the process group, and only rank 0 prints. Returns the device.
     Raises ValueError if COURSE_PROFILE holds an unknown word.
     """
+    _print_any_sign()
     line = describe()
     _join_process_group()
     seed_everything(seed)

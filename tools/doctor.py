@@ -89,15 +89,21 @@ def packages() -> str:
     return f"{len(PACKAGES)} packages found"
 
 
+def renewal() -> str:
+    """Return how to make the packages anew."""
+    if (ROOT / ".venv").exists():
+        return "mend what stands above; if nothing does, delete .venv and run `python tasks.py setup`"
+    return "mend what stands above; if nothing does, run `python tasks.py setup`, which makes an environment"
+
+
 def torch_pair() -> str:
     """torch and torchvision fit together (a mismatch fails only at import)."""
     code = "import torch, torchvision; torchvision.ops.nms; print(torch.__version__, torchvision.__version__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["?"])[-1]
-        raise Remedy(
-            f"torch and torchvision do not fit ({last}): delete .venv and run `python tasks.py setup`"
-        )
+        delete = "delete .venv and " if (ROOT / ".venv").exists() else ""
+        raise Remedy(f"torch and torchvision do not fit ({last}): {delete}run `python tasks.py setup`")
     return "torch " + done.stdout.strip().replace(" ", " with torchvision ")
 
 
@@ -206,13 +212,21 @@ CHECKS = (
 
 def main() -> int:
     """Run every check and print a line for each."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a folder's name may hold what the terminal lacks
     problems = 0
     for check in CHECKS:
+        name = check.__name__.replace("_", " ")
         try:
-            print(f"ok      {check.__name__.replace('_', ' ')}: {check()}")
+            print(f"ok      {name}: {check()}")
         except Remedy as remedy:
             problems += 1
-            print(f"REMEDY  {check.__name__.replace('_', ' ')}: {remedy}")
+            print(f"REMEDY  {name}: {remedy}")
+        except Exception as error:  # a check that cannot be made must not hide those after it
+            problems += 1
+            reason = (str(error).splitlines() or [""])[0]
+            print(f"REMEDY  {name}: could not be checked ({type(error).__name__}: {reason}): {renewal()}")
     print("All good." if not problems else f"{problems} to mend; start with the first.")
     return problems
 

@@ -67,9 +67,11 @@ class Progress:
         if self.display is Display.LIVE:
             now = time.perf_counter()
             if now - self._drawn >= max(SECONDS, self._pause):
+                first = self._drawn == self.began
                 self._draw_live(step)
                 self._drawn = time.perf_counter()
-                self._pause = SHARE * (self._drawn - now)
+                # The first drawing, which also loads fonts, is the slowest and says nothing about the next.
+                self._pause = 0.0 if first else SHARE * (self._drawn - now)
         elif self.display is Display.AS_TEXT and step < self.history.total:
             lines = step * LINES // self.history.total
             if lines > self._lines:
@@ -135,7 +137,8 @@ class Progress:
         fig = Figure(figsize=(4.0, 2.2) if small else full_size, layout="constrained")
         axes = fig.subplots(1, 2, width_ratios=(2, 1)) if wide else [fig.subplots()]
         keys = [k for k in self.history.keys() if np.isfinite(self.history[k]).any()]  # noqa: SIM118
-        curves(self.history, keys, ax=axes[0])
+        alone = {"marker": "o"} if len(self.history) == 1 else {}  # a line through one point is invisible
+        curves(self.history, keys, ax=axes[0], **alone)
         done = self.history.steps[-1]
         total = self.history.total
         axes[0].set_title(f"{self.title}: {done:,} {'steps' if done == total else f'of {total:,} steps'}")

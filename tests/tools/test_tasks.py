@@ -129,6 +129,22 @@ def test_doctor_names_a_remedy_for_a_broken_machine():
     assert "ok      packages" in done.stdout
 
 
+def test_doctor_goes_on_where_torch_is_broken(tmp_path):
+    """A torch that cannot load its libraries: every later check is made, and no traceback is shown."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open ü')")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "COURSE_PROFILE": "live", "LC_ALL": "C"}
+    env |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+    done = subprocess.run(
+        [sys.executable, "tools/doctor.py"], cwd=tasks.ROOT, capture_output=True, text=True, env=env
+    )
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("REMEDY  gpu: could not be checked (OSError: libcudart") for line in lines)
+    for check in ("torch pair", "data", "kernel", "widgets", "port", "profile"):
+        assert any(f" {check}: " in line for line in lines), check
+
+
 def test_lab_opens_the_first_lesson_and_asks_nothing(fresh, monkeypatch):
     """The printed address itself leads to lesson 00, and JupyterLab's question about its newsletter is
     answered."""

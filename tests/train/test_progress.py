@@ -140,3 +140,42 @@ def test_drawing_takes_a_small_share_of_the_time(monkeypatch):
         display.update(step)
     assert len(drawn) > 5 and 0.2 * len(drawn) / clock[0] < 1 / progress.SHARE + 0.01
     assert min(b - a for a, b in zip(drawn, drawn[1:])) >= 1
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """A display in a pretended notebook, whose clock the test moves, and the moments at which it drew."""
+    monkeypatch.setattr(progress.machine, "in_notebook", lambda: True)
+    monkeypatch.setenv("COURSE_PROFILE", "live")
+    clock, drawn = [0.0], []
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    display = progress.Progress(History("x", total=1_000))
+
+    def draw(step):
+        drawn.append(clock[0])
+        clock[0] += 0.3 if len(drawn) == 1 else 0.01
+
+    monkeypatch.setattr(display, "_draw_live", draw)
+    return display, clock, drawn
+
+
+def test_the_second_picture_does_not_wait_for_the_slow_first_one(live):
+    display, clock, drawn = live
+    for step in range(60):
+        clock[0] += 0.1
+        display.update(step)
+    assert drawn[1] - drawn[0] < 2 * progress.SECONDS
+    assert len(drawn) >= 4
+
+
+def test_one_log_point_can_be_seen():
+    record = History("x", total=100)
+    record.add(10, {"loss": 1.0})
+    display = progress.Progress(record)
+
+    def ink():
+        picture = Image.open(io.BytesIO(display._picture().png)).convert("RGB")
+        r, g, b = np.asarray(picture).astype(int).transpose(2, 0, 1)
+        return int(((b - r) > 60).sum())  # of the first colour of the palette, blue
+
+    assert ink() > 20
