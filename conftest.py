@@ -6,9 +6,12 @@ tests/builder/test_traps.py proves every one of them on a notebook that falls in
 
 import os
 import time
+from pathlib import Path
 from queue import Empty
 
 import pytest
+
+from tools import update
 
 # Before anything imports course_utils: a test must never write a reader's runs/ or train for minutes.
 os.environ.setdefault("COURSE_PROFILE", "quick")
@@ -24,6 +27,16 @@ def pytest_configure(config):
         raise pytest.UsageError(
             "Several workers need --dist loadfile: the cells of a notebook share one kernel."
         )
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out the notebooks that a reader has edited: whether an own answer runs is no test of the course."""
+    notebooks = {item for item in items if type(item).__name__ == "IPyNbCell"}
+    edited = set(update.readers_own()) if notebooks else set()
+    for item in notebooks:
+        if Path(item.path) in edited:
+            name = f"notebooks/{Path(item.path).name}"
+            item.add_marker(pytest.mark.skip(f"{name} was edited here; git checkout -- {name} undoes that"))
 
 
 @pytest.hookimpl(wrapper=True)

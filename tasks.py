@@ -14,6 +14,7 @@ arena [NN …]     time the models that entered the arena, all in one go on this
 bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md;
                  `bench lessons` or `bench speed [--only PART …]` does one of the two
 setup            only make .venv
+update           copy the notebooks you have run or edited to runs/notebooks, then pull the newest course
 bundle DIR       gather the course and all its packages in DIR, for a room without a network
 test-bundle [DIR]  install from a bundle with no index and run a lesson (it gathers one first, or tries DIR)
 test-colab [NN …]  execute the notebooks with Colab's versions, as Colab does (long; makes .venv-colab)
@@ -246,6 +247,11 @@ def setup(_arguments: list) -> int:
     return 0
 
 
+def update(_arguments: list) -> int:
+    """Keep the reader's notebooks and pull."""
+    return run([base_python(), "tools/update.py"])
+
+
 def bundle(arguments: list) -> int:
     """Gather the course and its packages in one folder."""
     return run([ensure_environment(), "tools/bundle.py", "bundle", *arguments])
@@ -269,10 +275,10 @@ WORDS = (
     stale,
     full,
     new,
-    mutate,
     arena,
     bench,
     setup,
+    update,
     bundle,
     test_bundle,
     test_colab,

@@ -8,12 +8,21 @@ import re
 
 import pytest
 
+from tools import update
 from tools.builder import audit, notebook, old_places, outputs, stale
 from tools.builder.source import ROOT, Places, find, project, read
 
 PLACES = Places()
+EDITED = {path.stem for path in update.readers_own()}
 SOURCES = find(PLACES)
-lesson = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+OWN = "notebooks/{0}.ipynb was edited here, so it is not tested; git checkout -- notebooks/{0}.ipynb undoes that"
+lesson = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(p, id=p.stem, marks=[pytest.mark.skip(OWN.format(p.stem))] if p.stem in EDITED else [])
+        for p in SOURCES
+    ],
+)
 
 
 def built(path):
@@ -83,8 +92,12 @@ def test_it_opens_with_the_colab_link_of_its_release_and_the_set_up_cells(path):
 
 
 def test_the_set_up_cell_is_the_same_everywhere():
-    cells = {next(c.source for c in built(path)[0].cells if c.cell_type == "code") for path in SOURCES}
-    assert len(cells) == 1
+    cells = {
+        next(c.source for c in built(path)[0].cells if c.cell_type == "code")
+        for path in SOURCES
+        if path.stem not in EDITED
+    }
+    assert len(cells) <= 1
 
 
 @lesson
