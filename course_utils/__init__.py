@@ -7,6 +7,15 @@ torchvision nor scikit-learn nor matplotlib. `dir(cu)` lists them; `help(cu.fit)
 """
 
 import importlib
+import importlib.util
+import sys
+
+_missing = [name for name in ("torch", "numpy", "matplotlib") if importlib.util.find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"This kernel ({sys.executable}) has no {', '.join(_missing)}. Choose that of the course, .venv: menu Kernel, "
+        "Change Kernel (in VS Code: Select Kernel), or open the notebook from `python tasks.py lab`."
+    )
 
 _NAMES = {
     "start": "setup",

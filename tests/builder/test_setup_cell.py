@@ -68,3 +68,13 @@ def test_set_up_says_what_to_do_where_nothing_can_be_found(tmp_path, upstream):
         "Check the network and run this cell again" in run_set_up(folder, gone, tmp_path / "stand_in").stderr
     )
     assert not (folder / "course-2001.2").exists()
+
+
+def test_a_kernel_without_the_packages_is_named_with_the_remedy(tmp_path):
+    """The real package in an interpreter that has none of the packages it needs."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "course_utils").symlink_to(ROOT / "course_utils")
+    done = run_set_up(tmp_path / "notebooks", {})
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: This kernel") and "torch" in last and "matplotlib" in last
+    assert "python tasks.py lab" in last and "Change Kernel" in last

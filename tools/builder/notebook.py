@@ -36,7 +36,8 @@ if importlib.util.find_spec("course_utils") is None:  # not installed: one folde
                 raise RuntimeError(
                     f"{{address}} could not be downloaded. Check the network and run this cell again.")
             unfinished.rename(home)
-    sys.path.insert(0, str(home))"""
+    sys.path.insert(0, str(home))
+import course_utils  # it says which kernel to choose where its packages are missing"""
 
 FOLD = "<details><summary>Solution</summary>\n\n```python\n{solution}\n```\n\n</details>"
 HINT = "<details><summary>Hint</summary>\n\n{hint}\n\n</details>"
