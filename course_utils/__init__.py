@@ -7,15 +7,22 @@ torchvision nor scikit-learn nor matplotlib. `dir(cu)` lists them; `help(cu.fit)
 """
 
 import importlib
-import importlib.util
-import sys
 
-_missing = [name for name in ("torch", "numpy", "matplotlib") if importlib.util.find_spec(name) is None]
-if _missing:
-    raise ImportError(
-        f"This kernel ({sys.executable}) has no {', '.join(_missing)}. Choose that of the course, .venv: menu Kernel, "
-        "Change Kernel (in VS Code: Select Kernel), or open the notebook from `python tasks.py lab`."
-    )
+
+def _look_for_packages() -> None:
+    """Raise ImportError that says which kernel to choose, where this one has not what the course needs."""
+    import sys
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "numpy", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"This kernel ({sys.executable}) has no {', '.join(missing)}. Choose that of the course, .venv: menu "
+            "Kernel, Change Kernel (in VS Code: Select Kernel), or open the notebook from `python tasks.py lab`."
+        )
+
+
+_look_for_packages()
 
 _NAMES = {
     "start": "setup",

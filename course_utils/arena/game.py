@@ -26,6 +26,7 @@ from course_utils.widgets.panel import Panel, register
 TRIALS = 20
 SEEDS = 2**15
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+_CODE = " Your code:\n"
 _PRIME = 1021  # below 32²: the two check characters
 
 
@@ -225,12 +226,12 @@ class Game:
 
     def status(self) -> str:
         """What to say above the pair."""
-        if self.done:
-            return f"{sum(self.right)} of {TRIALS} right. Your code:\n{self.code}"
         if not self.right:
             return f"Trial 1 of {TRIALS}. Which one is real?"
         last = "Right" if self.right[-1] else "Wrong"
         truth = "AB"[self.trials[len(self.right) - 1].side]
+        if self.done:
+            return f"{last}: {truth} was real. {sum(self.right)} of {TRIALS} right.{_CODE}{self.code}"
         score = f"{last}: {truth} was real. {sum(self.right)} of {len(self.right)} so far."
         return f"{score}\nTrial {len(self.right) + 1} of {TRIALS}"
 
@@ -248,7 +249,7 @@ class Game:
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
             ax.set_xlabel(letter, fontsize=26, weight="bold")
-        fig.suptitle(self.status(), fontsize=18)
+        fig.suptitle(self.status().partition(_CODE)[0], fontsize=18)  # the code stands beside the buttons
         return fig
 
     def sheet(self):

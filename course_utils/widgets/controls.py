@@ -1,9 +1,13 @@
 """The controls of widgets, made from the values a lesson gives."""
 
 import math
+import numbers
 from collections.abc import Mapping
 
 import ipywidgets
+
+MOST_POSITIONS = 100_000
+"""A slider with more of them could not be run through."""
 
 
 def extremes(control) -> list:
@@ -32,11 +36,22 @@ def make_control(name: str, spec):
         return _choice(label, list(options.get("options", spec)), options.get("value"))
     if isinstance(spec, tuple) and len(spec) in (2, 3):
         options = dict(zip(("min", "max", "step"), spec, strict=False))
-    if not {"min", "max"} <= set(options) or not options["min"] < options["max"]:
+    if not {"min", "max"} <= set(options) or not _is_range(**options):
         raise ValueError(
-            f"Control {name!r}: give (lo, hi), (lo, hi, step), a list, a bool or a dict; got {spec!r}."
+            f"Control {name!r}: give (lo, hi), (lo, hi, step) with finite numbers, lo < hi and a step above 0 (at "
+            f"most {MOST_POSITIONS:,} of them), a list, a bool or a dict; got {spec!r}."
         )
     return _slider(label, **options)
+
+
+def _is_range(min, max, step=None, value=None) -> bool:
+    """Whether these are finite numbers that a slider can run through."""
+    given = [number for number in (min, max, step, value) if number is not None]
+    if not all(isinstance(number, numbers.Real) and math.isfinite(number) for number in given):
+        return False
+    if step is None:
+        step = 1 if all(isinstance(number, int) for number in given) else (max - min) / 50
+    return min < max and step > 0 and (max - min) / step <= MOST_POSITIONS
 
 
 def _slider(label: str, min, max, step=None, value=None):
@@ -70,10 +85,12 @@ def _choice(label: str, options: list, value=None):
     if not options:
         raise ValueError(f"Control {label!r}: the list of options is empty.")
     pairs = [option if isinstance(option, tuple) else (_text(option), option) for option in options]
-    numbers = len(pairs) > 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for _, v in pairs)
+    all_numbers = len(pairs) > 2 and all(
+        isinstance(v, int | float) and not isinstance(v, bool) for _, v in pairs
+    )
     value = pairs[0][1] if value is None else value
     common = {"options": pairs, "value": value, "description": label, "style": _LABEL}
-    if numbers:
+    if all_numbers:
         return ipywidgets.SelectionSlider(layout=ipywidgets.Layout(width="26em", max_width="100%"), **common)
     common["style"] = _LABEL | {"button_width": "auto"}
     return ipywidgets.ToggleButtons(layout=_narrow(), **common)

@@ -20,6 +20,8 @@ SLOW = 0.050
 """Seconds: a slider whose picture takes longer redraws when it is let go, not while it moves."""
 REGISTRY: list = []
 """Every widget of this process, oldest first; each has `.name`, `.controls` and `.try_all()`."""
+_ALERT = "margin:0.3em 0;padding-left:0.6em;border-left:4px solid #d55e00;line-height:1.4"
+"""An error: a line of colour beside text in the theme's own colour, which can be read on white and on black."""
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -107,7 +109,7 @@ class Panel:
     `draw`: no arguments, returns a Figure or a Picture. `inputs`: name → ipywidget whose change redraws.
     `buttons`: label → function without arguments, run before a redraw. `static`: draws the picture that
     stands for the widget where no kernel runs (default: the first one). Raises what the first drawing raises;
-    later errors show as a red line below the picture. A callback that comes while a cell runs, in a thread of
+    later errors show below the picture. A callback that comes while a cell runs, in a thread of
     the kernel's, waits until the cell has ended; of several redraws that wait, one is done.
     """
 
@@ -175,7 +177,7 @@ class Panel:
         except Exception as error:  # whatever a lesson's function raises, the reader must see it
             self.error = error
             text = html.escape(f"{type(error).__name__}: {error}")
-            self.message.value = f'<p role="alert" style="color:#b00020;margin:0.3em 0">{text}</p>'
+            self.message.value = f'<p role="alert" style="{_ALERT}">{text}</p>'
         else:
             self.error = None
             self.message.value = ""

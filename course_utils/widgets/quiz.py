@@ -1,6 +1,7 @@
 """A quiz: single-choice questions with immediate feedback and a score."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import ipywidgets
@@ -31,12 +32,12 @@ class Quiz:
 
     def _block(self, i: int, question: dict):
         """The widgets of one question: its text, one row an option (a button and the text), the feedback."""
-        rows = [_text(f"<b>{i + 1}. {html.escape(question['text'])}</b>")]
+        rows = [_text(f"<b>{i + 1}. {_html(question['text'])}</b>")]
         for k, option in enumerate(question["options"]):
             button = ipywidgets.Button(description=LETTERS[k], tooltip=option, layout=_fixed("4em"))
             button.on_click(lambda _, k=k: self.answer(i, k))
             self.controls[i, k] = button
-            rows.append(ipywidgets.HBox([button, _text(html.escape(option))], layout=_fixed("100%")))
+            rows.append(ipywidgets.HBox([button, _text(_html(option))], layout=_fixed("100%")))
         self.feedback[i] = _text("")
         return ipywidgets.VBox([*rows, self.feedback[i]], layout=ipywidgets.Layout(margin="0 0 1em 0"))
 
@@ -50,10 +51,11 @@ class Quiz:
         asked = self.questions[question]
         right = option == asked["answer"]
         self.first.setdefault(question, right)
-        word, mark, colour = ("Right.", "✓", "#00664d") if right else ("Not quite.", "✗", "#a33f00")
+        word, mark = ("Right.", "✓") if right else ("Not quite.", "✗")
         self.controls[question, option].description = f"{LETTERS[option]} {mark}"
-        start = f'<span role="status"><b style="color:{colour}">{LETTERS[option]} {mark} {word}</b>'
-        self.feedback[question].value = f"{start} {html.escape(_why(asked, option))}</span>"
+        # In the theme's own colour of text, which can be read on white and on black; no other colour can.
+        said = f"<b>{LETTERS[option]} {mark} {word}</b> {_html(_why(asked, option))}"
+        self.feedback[question].value = _lines(f'<span role="status">{said}</span>')
         if len(self.first) == len(self.questions):
             self.result.value = f"<b>Right at the first try: {self.score} of {len(self.questions)}.</b>"
 
@@ -74,10 +76,10 @@ class Quiz:
         """Return the questions with folded answers, for readers without a kernel."""
         parts = []
         for i, question in enumerate(self.questions, 1):
-            options = "\n".join(f"   - {letter}. {escape(text)}" for letter, text in _lettered(question))
+            options = "\n".join(f"   - {letter}. {_markdown(text)}" for letter, text in _lettered(question))
             answer = f"{LETTERS[question['answer']]}. {_why(question, question['answer'])}"
-            folded = f"   <details><summary>Answer</summary>{html.escape(answer, quote=False)}</details>"
-            parts.append(f"{i}. **{escape(question['text'])}**\n{options}\n\n{folded}")
+            folded = f"   <details><summary>Answer</summary>{_html(answer)}</details>"
+            parts.append(f"{i}. **{_markdown(question['text'])}**\n{options}\n\n{folded}")
         return "\n\n".join(parts)
 
     def text(self) -> str:
@@ -136,16 +138,31 @@ def _checked(number: int, question: Mapping) -> dict:
         answer = options.index(answer)
     if not isinstance(answer, int) or not 0 <= answer < len(options):
         raise ValueError(f"Question {number}: the answer {question['answer']!r} is none of the options.")
-    if not isinstance(question["why"], str) and len(question["why"]) != len(options):
+    why = question["why"]
+    if not isinstance(why, str) and not (isinstance(why, list | tuple) and len(why) == len(options)):
         raise ValueError(f"Question {number}: `why` is one text, or one text an option.")
-    return {**question, "options": options, "answer": answer}
+    return {**question, "text": str(question["text"]), "options": options, "answer": answer}
 
 
 def _text(value: str):
     """Text that wraps where the page ends."""
-    return ipywidgets.HTML(
-        f'<div style="line-height:1.4">{value}</div>', layout=ipywidgets.Layout(max_width="100%")
-    )
+    return ipywidgets.HTML(_lines(value), layout=ipywidgets.Layout(max_width="100%"))
+
+
+def _lines(value: str) -> str:
+    """HTML whose lines stand as close as in a paragraph."""
+    return f'<div style="line-height:1.4">{value}</div>'
+
+
+def _html(text: str) -> str:
+    """Text as HTML; what stands between two backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def _markdown(text: str) -> str:
+    """Text as Markdown that shows exactly its characters; what stands between two backticks is code."""
+    parts = re.split(r"(`[^`]+`)", text)
+    return "".join(part if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def _fixed(width: str):

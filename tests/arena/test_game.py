@@ -159,6 +159,9 @@ def test_a_game_keeps_score_and_ends_with_its_code(images):
         g.answer(trial.side if i else 1 - trial.side)
     assert g.done and sum(g.right) == 19 and "19 of 20 right" in g.status() and g.code in g.status()
     assert game.decode(g.code, NAMES) == (3, [False] + [True] * 19)
+    assert g.status().startswith("Right: "), "the last answer is judged as well"
+    title = g.figure().get_suptitle()
+    assert "19 of 20 right" in title and g.code not in title, "the code stands beside the buttons"
     g.answer(0)
     assert len(g.right) == 20  # the twenty-first click does nothing
     assert "".join("AB"[trial.side] for trial in g.trials) == g.key()

@@ -2,6 +2,7 @@
 leaks."""
 
 import base64
+import re
 import time
 from types import SimpleNamespace
 
@@ -117,7 +118,30 @@ def test_a_specification_becomes_a_control(spec, kind, value, tries):
     assert set(map(str, controls.extremes(control))) <= set(map(str, controls.all_values(control)))
 
 
-@pytest.mark.parametrize("spec", [(1,), (2, 1), {"min": 0}, [], "abc"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *[
+            (1,),
+            (2, 1),
+            {"min": 0},
+            [],
+            "abc",
+            (0, float("inf")),
+            (float("nan"), 1.0),
+            ("a", "b"),
+            (0, 1, -0.1),
+        ],
+        *[
+            (0, 1, 0),
+            (0.0, 1.0, 1e-7),
+            (0, 10**12),
+            (0, "b"),
+            (0, 5, "1"),
+            {"min": 0, "max": 5, "value": "x"},
+        ],
+    ],
+)
 def test_a_specification_that_makes_no_sense_is_refused(spec):
     with pytest.raises(ValueError, match="'k'"):
         controls.make_control("k", spec)
@@ -345,6 +369,34 @@ def test_a_quiz_counts_first_answers_and_explains():
     assert quiz.try_all() == 5 and quiz.first == {} and quiz.controls[0, 0].description == "A"
 
 
+def test_what_stands_between_backticks_is_code():
+    asked = {"text": "What is `x * y`?", "options": ["`a < b`", "2"], "answer": 1, "why": "See `z`."}
+    quiz = cu.quiz([asked | {"text": 5}, asked], "Two questions.")
+    quiz.answer(1, 1)
+    texts = [w.value for w in _all_widgets(quiz.box) if isinstance(w, ipywidgets.HTML)]
+    assert "`" not in "".join(texts)
+    shown = [*texts, quiz.markdown()]
+    assert any("What is <code>x * y</code>?" in text for text in texts)
+    assert any("<code>a &lt; b</code>" in text for text in texts)
+    assert "<code>z</code>" in quiz.feedback[1].value and "**What is `x * y`?**" in shown[-1]
+    assert "line-height" in quiz.feedback[1].value, "feedback is set like the question"
+
+
+def _all_widgets(box):
+    return [box, *(w for child in getattr(box, "children", ()) for w in _all_widgets(child))]
+
+
+def test_no_text_has_a_colour_of_its_own():
+    """No one colour reaches a contrast of 4.5 : 1 on white and on the black of the dark theme."""
+    quiz = cu.quiz(QUESTIONS, "Two questions.")
+    quiz.answer(0, 0)
+    quiz.answer(1, 0)
+    shown = cu.explore(broken, "Breaks at 10.", height=(0, 10))
+    shown.controls["height"].value = 10
+    for said in (quiz.feedback[0].value, quiz.feedback[1].value, shown.message.value):
+        assert said and not re.search(r"(?<![-\w])(color|background)", said)
+
+
 def test_a_quiz_without_a_kernel_folds_its_answers(notebook):
     with notebook() as captured:
         quiz = cu.quiz(QUESTIONS, "Two questions.")
@@ -365,6 +417,8 @@ def test_a_quiz_without_a_kernel_folds_its_answers(notebook):
         ({"options": ["a"]}, "2 to 8"),
         ({"options": ["a", "a"]}, "different"),
         ({"why": ["one"]}, "one text an option"),
+        ({"why": None}, "one text an option"),
+        ({"why": 5}, "one text an option"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(change, says):
