@@ -26,6 +26,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -34,6 +36,7 @@ WHEELS = ROOT / "wheels"  # in a folder made by `tasks.py bundle`: install from 
 STAMP = VENV / "installed.sha256"
 OWNER = "owner.txt"  # in .venv: the checkout whose course is installed there
 NEEDED_PYTHON = (3, 11)
+SETUP_TIME = "three to five minutes where it was measured"
 NEEDED_GB = 9  # the install takes about 6 GB on Linux with CUDA libraries, and pip unpacks beside it
 
 
@@ -73,6 +76,40 @@ def explain_failed_install(log: str) -> str:
     return f"pip failed; its last lines:\n{log[-2000:]}"
 
 
+def explain_failed_venv(log: str) -> str:
+    """Return the one line that a failed `python -m venv` deserves."""
+    text = log.lower()
+    if "read-only" in text or "permission denied" in text:
+        return "this folder cannot be written to: copy the course into a folder of your own and run it there."
+    if "no space left" in text:
+        return explain_failed_install(log)
+    advice = " (on Debian and Ubuntu: install the package python3-venv)" if "ensurepip" in text else ""
+    return f"could not create .venv: {log.strip()[-500:]}{advice}"
+
+
+class SignOfLife:
+    """While the block runs, say every few seconds how long it has taken and how much was written so far."""
+
+    def __init__(self, seconds=10.0):
+        self.seconds = seconds
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._tell, daemon=True)
+
+    def _tell(self):
+        began = time.monotonic()
+        free = shutil.disk_usage(ROOT).free
+        while not self.over.wait(self.seconds):
+            written = max(0, free - shutil.disk_usage(ROOT).free) / 2**30
+            print(f"  … {time.monotonic() - began:.0f} s, {written:.1f} GB so far", flush=True)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 def install() -> None:
     """Create .venv and install the course into it; afterwards .venv carries a stamp of what was installed."""
     free = shutil.disk_usage(ROOT).free / 2**30
@@ -81,19 +118,24 @@ def install() -> None:
             f"{free:.1f} GB are free here and the install needs about {NEEDED_GB}; "
             "free some space and try again."
         )
-    print("Setting up .venv (once; a few minutes, about 6 GB on Linux) …", flush=True)
+    print(f"Setting up .venv (once; {SETUP_TIME}, about 6 GB on Linux) …", flush=True)
     if not venv_python().exists():
         made = subprocess.run([base_python(), "-m", "venv", str(VENV)], capture_output=True, text=True)
         if made.returncode:
             shutil.rmtree(VENV, ignore_errors=True)
-            fail(
-                f"could not create .venv: {(made.stderr or made.stdout).strip()[-500:]}"
-                " (on Debian and Ubuntu: install the package python3-venv)"
-            )
+            fail(explain_failed_venv(f"{made.stdout}\n{made.stderr}"))
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     source = ["--no-index", "--find-links", str(WHEELS)] if WHEELS.is_dir() else []
     command = [*pip, *source, "-c", "constraints.txt", "-e", ".[dev]"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    scratch = VENV / "tmp"  # pip's own, so that what it leaves when it is killed is found and removed
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    with SignOfLife():
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "TMPDIR": str(scratch)},
+        )  # fmt: skip
+    shutil.rmtree(scratch, ignore_errors=True)
     if done.returncode:
         fail(explain_failed_install(done.stdout))
     (VENV / OWNER).write_text(str(ROOT))
@@ -237,8 +279,11 @@ def bench(arguments: list) -> int:
     commands = {"lessons": [python, "tests/bench/lessons.py"], "speed": [python, "-m", "tests.bench.speed"]}
     if word not in (*commands, "both"):
         fail(f"`bench` takes lessons, speed or nothing, not {word!r}.")
-    chosen = commands.values() if word == "both" else [commands[word]]
-    return next((code for command in chosen if (code := run([*command, *rest]))), 0)
+    for command in commands.values() if word == "both" else [commands[word]]:
+        code = run([*command, *rest])
+        if code:
+            return code
+    return 0
 
 
 def setup(_arguments: list) -> int:
@@ -288,6 +333,9 @@ COMMANDS = {f.__name__.replace("_", "-"): f for f in WORDS}
 
 def main() -> int:
     """Dispatch on the first word."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks some signs
     word, *arguments = sys.argv[1:] or ["help"]
     if word not in COMMANDS:
         print(__doc__)

@@ -1,5 +1,6 @@
 """tasks.py: what the commands do on a machine where something is missing, and that they are idempotent."""
 
+import ast
 import collections
 import json
 import os
@@ -94,6 +95,43 @@ def test_a_failed_install_says_what_to_do_and_leaves_no_stamp(fresh, log, remedy
     outcome.update(returncode=0)
     tasks.ensure_environment()
     assert tasks.STAMP.exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "remedy", "absent"),
+    [
+        ("Error: [Errno 30] Read-only file system: '/course/.venv'", "folder of your own", "python3-venv"),
+        ("PermissionError: [Errno 13] Permission denied", "folder of your own", "python3-venv"),
+        (
+            "The virtual environment was not created because ensurepip is not available.",
+            "python3-venv",
+            "own",
+        ),
+        ("OSError: [Errno 28] No space left on device", "the disk is full", "python3-venv"),
+        ("something else", "something else", "python3-venv"),
+    ],
+)
+def test_a_failed_venv_gets_the_advice_that_helps(log, remedy, absent):
+    assert remedy in tasks.explain_failed_venv(log) and absent not in tasks.explain_failed_venv(log)
+
+
+def test_the_install_shows_signs_of_life(fresh, monkeypatch, capsys):
+    plain = tasks.subprocess.run
+    monkeypatch.setattr(tasks.SignOfLife.__init__, "__defaults__", (0.01,))
+
+    def slow(command, **options):
+        time.sleep(0.2 if "pip" in command else 0)
+        return plain(command, **options)
+
+    monkeypatch.setattr(tasks.subprocess, "run", slow)
+    tasks.ensure_environment()
+    assert capsys.readouterr().out.count("GB so far") >= 2
+    assert not list(tasks.VENV.glob("tmp")), "what pip leaves in its temporary folder is removed"
+
+
+@pytest.mark.parametrize("name", ["tasks.py", "tools/doctor.py"])
+def test_an_old_python_can_read_the_file_and_so_say_that_it_is_old(name):
+    ast.parse((tasks.ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
 def test_an_old_python_is_refused_in_one_line(fresh, monkeypatch):
