@@ -30,6 +30,7 @@ BOX, CANVAS, CENTRE = 20, 28, 14.0  # pixels; CENTRE: index of the pixel that ge
 FINE = 8  # fine pixels per pixel while drawing
 PEN = 0.6  # standard deviation of the pen, in cells
 PRESSURE = 2.4  # contrast after the pen: a line one cell wide becomes black
+_FOLDER = "{} is a folder, where your digit is to be saved: remove or rename it, and run the cell again."
 SHIPPED = Path(__file__).with_name("my_digit.txt")
 
 
@@ -44,17 +45,21 @@ def my_digit(block: str | None = None) -> torch.Tensor:
     saved = folders.runs_dir() / "my_digit.txt"
     if block is not None:
         ink = _parse(block)
+        if saved.is_dir():
+            raise DataError(_FOLDER.format(saved))
         if ranks.rank() == 0 and profile() != "full":  # shipped runs are made with the shipped digit
             write_atomically(saved, "".join("".join(".#"[c] for c in row) + "\n" for row in ink.tolist()))
         return _render(ink)
     try:
-        return _render(_parse(saved.read_text(encoding="utf-8")))
+        return _render(_parse(saved.read_text(encoding="utf-8-sig")))  # Notepad puts a mark in front
     except FileNotFoundError:
         return _render(_parse(SHIPPED.read_text(encoding="utf-8")))
+    except IsADirectoryError:
+        raise DataError(_FOLDER.format(saved)) from None
     except (OSError, ValueError) as error:
         raise DataError(
-            f"Your saved digit, {saved}, cannot be used: {error} The file was left as it is: repair it in a"
-            " text editor, or draw a new digit in lesson 00 with cu.my_digit(block)."
+            f"Your saved digit, {saved}, cannot be used: {str(error).rstrip('.')}. The file was left as it is: repair"
+            " it in a text editor, or draw a new digit in lesson 00 with cu.my_digit(block)."
         ) from None
 
 

@@ -8,16 +8,17 @@ A run is a folder `NAME/` with `card.json`, and where there is something to put 
 in data/runs, a reader's own where `cu.system.runs_dir()` says.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import time
 import warnings
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from course_utils.runs import weights
 from course_utils.runs.card import FORMAT
@@ -50,14 +51,14 @@ class Run:
     def replay(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Sample grids over training: frames uint8 (T, N, 28, 28) and the steps (T,) they belong to; None if
         absent."""
-        found = self._arrays(REPLAY)
+        found = self._arrays(REPLAY, "frames", "steps")
         return None if found is None else (found["frames"], found["steps"])
 
     @property
     def samples(self) -> np.ndarray | None:
         """Samples, uint8 (N, 28, 28), or None; `card["samples"]["kind"]` says whether draws or decoder
         means."""
-        found = self._arrays(SAMPLES)
+        found = self._arrays(SAMPLES, "samples")
         return None if found is None else found["samples"]
 
     def figure(self, name: str) -> float:
@@ -86,14 +87,23 @@ class Run:
                     f"Run {self.name!r} was saved anew since it was loaded here: load it once more."
                 )
         what = "is missing" if content is None else "is damaged (its checksum differs from the card's)"
-        cure = "train it again" if self.own else f"get it back with `git checkout -- data/runs/{self.name}`"
-        raise RuntimeError(f"{name} of run {self.name!r} {what}: {cure}.")
+        raise RuntimeError(f"{name} of run {self.name!r} {what}: {self._cure()}.")
 
-    def _arrays(self, name: str) -> dict | None:
+    def _arrays(self, name: str, *keys: str) -> dict | None:
         if name not in self.card["files"]:
             return None
-        with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as arrays:
-            return dict(arrays)
+        content = self.read(name)
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in keys}
+        except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise RuntimeError(
+                f"{name} of run {self.name!r} does not hold {' and '.join(keys)} ({error!r}): {self._cure()}."
+            ) from None
+
+    def _cure(self) -> str:
+        """How to get back a file of this run."""
+        return "train it again" if self.own else f"get it back with `git checkout -- data/runs/{self.name}`"
 
 
 def restore(name: str, *modules, own: bool = False) -> Run:
@@ -104,11 +114,18 @@ def restore(name: str, *modules, own: bool = False) -> Run:
     Raises RuntimeError if there is no such run, if a file is damaged, and if the weights do not fit: it names
     each missing or superfluous weight and each shape that differs.
     """
+    check_order(name, "cu.restore('06_diffusion', model)")
     run = load(name, own=own)
     if not modules:
         raise ValueError(f"restore needs the modules to fill: cu.restore({name!r}, model).")
     weights.read_into(run.read(WEIGHTS), weights.match(run, modules), f"run {name!r}")
     return run
+
+
+def check_order(name, example: str) -> None:
+    """Raise TypeError if a module stands where the name of the run is expected."""
+    if isinstance(name, nn.Module):
+        raise TypeError(f"The name of the run comes first, then the modules: {example}.")
 
 
 def load(name: str, own: bool = False) -> Run:
@@ -146,9 +163,12 @@ def _read(path: Path) -> Run:
         raise RuntimeError(_no_such_run(path))
     try:
         card = json.loads(content)
-        if card["format"] != FORMAT or not isinstance(card["files"], dict):
+        if card["format"] != FORMAT:
             raise ValueError(f"it has format {card['format']}, this version of the course reads {FORMAT}")
-    except (ValueError, KeyError, TypeError) as error:
+        for key, kind in (("files", dict), ("modules", list), ("figures", dict)):
+            if not isinstance(card[key], kind):
+                raise ValueError(f"{key!r} is {card[key]!r}, not a {kind.__name__}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RuntimeError(
             f"The card of run {path.name!r} cannot be read ({error!r}): restore the file or train again."
         ) from None
@@ -156,10 +176,15 @@ def _read(path: Path) -> Run:
 
 
 def _content(path: Path) -> bytes | None:
-    """The content of a file, or None where there is none."""
-    with contextlib.suppress(FileNotFoundError):
+    """The content of a file, or None where there is none. RuntimeError if it cannot be read."""
+    try:
         return path.read_bytes()
-    return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:  # a folder in its place, or no permission
+        raise RuntimeError(
+            f"{path} cannot be read: {error.strerror or error}. Remove it, or restore the run."
+        ) from None
 
 
 def _no_such_run(path: Path) -> str:

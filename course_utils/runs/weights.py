@@ -18,6 +18,8 @@ def name_modules(modules) -> dict[str, nn.Module]:
         return {}
     named = modules if isinstance(modules, dict) else {"model": modules}
     for name, module in named.items():
+        if module is None:
+            raise TypeError(f"{name!r} is None, not a module: was the cell that makes it run?")
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"{name!r} must be a module, not {type(module).__name__}: pass a module or a dict of modules."
@@ -64,7 +66,7 @@ def match(run, modules: tuple) -> dict[str, nn.Module]:
             f"Run {run.name!r} holds {len(saved)} module(s) ({', '.join(saved)}), {len(modules)} were given: "
             "pass them in this order, or a dict name → module."
         )
-    return {name: name_modules(module)["model"] for name, module in zip(saved, modules)}
+    return {name: name_modules({name: module})[name] for name, module in zip(saved, modules)}
 
 
 def read_into(content: bytes, named: dict[str, nn.Module], source: str) -> None:

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -37,6 +38,8 @@ def forget(name: str) -> bool:
     ranks.wait_for_all()  # nobody may delete a file before everybody has seen it
     if ranks.rank() == 0:
         for path in found:
+            if path.is_dir():
+                shutil.rmtree(path)
             path.unlink(missing_ok=True)
             kept = path.name.removesuffix(ending)
             print(f"{kept}: the state of this training is forgotten ({path}); the next call starts over.")
@@ -119,9 +122,25 @@ def read_resume(path: Path, name: str, identity: dict) -> dict | None:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         if saved["format"] != FORMAT:
             raise ValueError(f"format {saved['format']}, not {FORMAT}")
+        _check_content(saved)
     except Exception as error:
         raise RuntimeError(messages.cannot_be_read(name, path, error)) from None
     changes = fingerprint.differences(saved["identity"], identity)
     if changes:
         raise RuntimeError(messages.does_not_fit(name, saved["step"], changes))
     return saved
+
+
+def _check_content(saved: dict) -> None:
+    """Raise ValueError unless a resume state has all its parts, each of its kind."""
+    kinds = {"step": int, "state": dict, "random": list, "identity": dict, "history": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(saved.get(key), kind)]
+    if not wrong:
+        parts = {"steps": list, "values": dict, "seconds": float | int, "frames": list, "frame_steps": list}
+        wrong = [
+            f"history's {key}"
+            for key, kind in parts.items()
+            if not isinstance(saved["history"].get(key), kind)
+        ]
+    if wrong:
+        raise ValueError(f"it lacks {', '.join(wrong)}")

@@ -213,3 +213,17 @@ def test_a_file_where_the_folder_should_be(folder):
     folder.write_text("I am a file")
     with pytest.raises(data.DataError, match="Cannot write"):
         my_digit(SEVEN)
+
+
+def test_a_file_saved_by_notepad_is_read(folder):
+    drawn = data.my_digit(block(torch.eye(14)))
+    saved = next(folder.rglob("my_digit.txt"))
+    saved.write_text("\ufeff" + saved.read_text().replace("\n", "\r\n"), encoding="utf-8", newline="")
+    assert torch.equal(data.my_digit(), drawn)
+
+
+def test_a_folder_in_the_place_of_the_file_gets_advice_that_helps(folder):
+    (folders.runs_dir() / "my_digit.txt").mkdir(parents=True)
+    for use in (data.my_digit, lambda: data.my_digit(block(torch.eye(14)))):
+        with pytest.raises(data.DataError, match="my_digit.txt is a folder.*remove or rename it"):
+            use()

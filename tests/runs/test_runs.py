@@ -343,3 +343,67 @@ def test_only_runs_that_were_handed_out_count_as_used(place, monkeypatch):
     with pytest.raises(RuntimeError, match="there are: a, b"):
         runs.load("c")
     assert used == {"a"} and runs.load("b") and used == {"a", "b"}
+
+
+def replaced_by_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (replaced_by_a_folder, "cannot be read: Is a directory"),
+        (lambda path: path.write_text("[" * 100_000), "RecursionError|cannot be read"),
+        (
+            lambda path: path.write_text(
+                path.read_text().replace('"modules": [\n  "model"\n ]', '"modules": 5')
+            ),
+            "'modules' is 5",
+        ),
+        (lambda path: path.write_text("[]"), "cannot be read"),
+    ],
+)
+def test_a_card_that_is_no_card_is_left_out_with_a_warning(place, damage, says):
+    cu.save_run("good", mlp())
+    cu.save_run("strange", mlp())
+    damage(place / "runs" / "strange" / "card.json")
+    with pytest.warns(UserWarning, match=says):
+        assert [run.name for run in runs.available()] == ["good"]
+    with pytest.raises(RuntimeError, match=says):
+        cu.restore("strange", mlp())
+
+
+def test_weights_replaced_by_a_folder_are_named(place):
+    cu.save_run("mine", mlp())
+    replaced_by_a_folder(place / "runs" / "mine" / "weights.safetensors")
+    with pytest.raises(RuntimeError, match="weights.safetensors cannot be read"):
+        cu.restore("mine", mlp())
+
+
+@pytest.mark.parametrize("content", ["other keys", "no zip", "empty", "pickle"])
+def test_arrays_with_the_right_checksum_and_another_content_are_named(place, content):
+    cu.save_run("mine", mlp(), samples=digits())
+    folder = place / "runs" / "mine"
+    if content == "other keys":
+        np.savez(folder / "samples.npz", other=np.zeros(3))
+    elif content == "pickle":
+        np.savez(folder / "samples.npz", samples=np.array([{}], dtype=object))
+    else:
+        (folder / "samples.npz").write_bytes(b"PK\x03\x04 no archive" if content == "no zip" else b"")
+    known = json.loads((folder / "card.json").read_text())
+    known["files"]["samples.npz"] = save.checksum(folder / "samples.npz")
+    (folder / "card.json").write_text(json.dumps(known))
+    with pytest.raises(RuntimeError, match="samples.npz of run 'mine' does not hold samples"):
+        runs.load("mine").samples
+
+
+def test_arguments_in_the_wrong_order_or_of_the_wrong_kind_are_named():
+    cu.save_run("mine", mlp())
+    for swapped in (lambda: cu.restore(mlp(), "mine"), lambda: cu.save_run(mlp(), "mine")):
+        with pytest.raises(TypeError, match="name of the run comes first"):
+            swapped()
+    with pytest.raises(TypeError, match="'model' is None, not a module"):
+        cu.restore("mine", None)
+    with pytest.raises(TypeError, match="history is what cu.fit or cu.loop returns, not a dict"):
+        cu.save_run("mine", mlp(), history={"loss": [1.0]})
