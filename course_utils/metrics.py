@@ -65,6 +65,9 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     if len(x) < 2:
         raise ValueError(f"A covariance needs at least two samples, got {len(x)}.")
     x = as_tensor(x).double()
+    if x.ndim != 2 or not x.isfinite().all():
+        wrong = f"have shape {tuple(x.shape)}" if x.ndim != 2 else "hold NaN or infinite numbers"
+        raise ValueError(f"Features are finite numbers (N, D); these {wrong}.")
     return x.mean(0), torch.cov(x.T)
 
 
@@ -74,8 +77,11 @@ def gaussian_frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½) (Dowson and Landau, 1982). The symmetric form needs
     only eigenvalues of symmetric matrices, so singular covariances (fewer samples than features) do no harm.
     """
-    mean_a, cov_a, mean_b, cov_b = map(_exact, (mean_a, cov_a, mean_b, cov_b))
-    values, vectors = torch.linalg.eigh(cov_a)
+    if mean_a.shape != mean_b.shape:
+        raise ValueError(
+            f"Both sets must have features of one dimension; theirs have {len(mean_a)} and {len(mean_b)}."
+        )
+    values, vectors = torch.linalg.eigh(cov_a.double())
     root_a = vectors * values.clamp_min(0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
@@ -370,6 +376,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]
     Raises ValueError if either set has no more than k points.
     """
     real, fake = as_tensor(real).double(), as_tensor(fake).double()
+    if k < 1:
+        raise ValueError(f"k is the number of neighbours, at least 1, not {k}.")
     if min(len(real), len(fake)) <= k:
         raise ValueError(
             f"k = {k} neighbours need more than {k} points, got {len(real)} real and {len(fake)} fake."

@@ -13,6 +13,7 @@ batches of one process with W times the batch size.
 """
 
 import hashlib
+import operator
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -42,9 +43,16 @@ class Batches:
         seed: int = 0,
         device: torch.device | str | None = None,
     ):
+        for name, flag in (("labels", labels), ("shuffle", shuffle), ("drop_last", drop_last)):
+            if flag not in (True, False):
+                raise TypeError(f"{name} is True or False, not {flag!r}.")
+        try:
+            batch_size = operator.index(batch_size)
+        except TypeError:
+            raise TypeError(f"batch_size is a whole number, not {batch_size!r}.") from None
         tensors, self._bare = _tensors(data, labels)
         self.rank, self.world = ranks.rank(), ranks.world_size()
-        self.batch_size, self.shuffle, self.drop_last, self.seed = int(batch_size), shuffle, drop_last, seed
+        self.batch_size, self.shuffle, self.drop_last, self.seed = batch_size, shuffle, drop_last, seed
         self.device = machine.device() if device is None else torch.device(device)
         self.n = len(tensors[0])
         self._check_sizes()
@@ -70,6 +78,10 @@ class Batches:
                 f"The last batch has {self.n % total} rows for {self.world} processes: use drop_last=True or"
                 " another batch_size."
             )
+
+    def finite(self) -> bool:
+        """Return whether all the data are finite numbers."""
+        return all(bool(t.isfinite().all()) for t in self._tensors if t.is_floating_point())
 
     def __len__(self) -> int:
         full, rest = divmod(self.n, self.batch_size * self.world)
@@ -124,6 +136,10 @@ def _tensors(data, labels: bool) -> tuple[Sequence[torch.Tensor], bool]:
             raise ValueError("labels=True needs a Split or a tuple (x, y): a single tensor has no labels.")
     elif isinstance(data, (tuple, list)) and data and all(isinstance(t, torch.Tensor) for t in data):
         tensors, bare = tuple(data), False
+        if labels and len(tensors) < 2:
+            raise ValueError(
+                "labels=True needs a Split or a tuple (x, y): this tuple holds no second tensor."
+            )
     elif hasattr(data, "x") and hasattr(data, "y"):
         tensors, bare = ((data.x, data.y), False) if labels else ((data.x,), True)
     else:

@@ -58,8 +58,8 @@ def my_digit(block: str | None = None) -> torch.Tensor:
         raise DataError(_FOLDER.format(saved)) from None
     except (OSError, ValueError) as error:
         raise DataError(
-            f"Your saved digit, {saved}, cannot be used: {str(error).rstrip('.')}. The file was left as it is: repair"
-            " it in a text editor, or draw a new digit in lesson 00 with cu.my_digit(block)."
+            f"Your saved digit, {saved}, cannot be used: {str(error).rstrip('.')}. The file was left as it is:"
+            " repair it in a text editor, or draw a new digit in lesson 00 with cu.my_digit(block)."
         ) from None
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 
 NO_TENSOR = (
-    "This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x (uint8) or "
-    ".float() (in [0, 1]), or its labels, .y."
+    "This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x (uint8) "
+    "or .float() (in [0, 1]), or its labels, .y."
 )
 
 
 def as_tensor(x) -> torch.Tensor:
-    """Return a tensor, array or list as a tensor. Raises TypeError that says what to pass in place of a Split."""
+    """Return a tensor, array or list as a tensor. TypeError says what to pass in place of a Split."""
     if isinstance(x, Split | Images):
         x.__array__()
     return torch.as_tensor(x)
@@ -117,8 +117,8 @@ class Split:
 class Example(Split):
     """A Split of one image, taken by its number. It has no further element.
 
-    Were its first element another Split of one, whoever looks for numbers in it, as torch does in an index, would
-    look for ever, and end the process when its stack is full.
+    Were its first element another Split of one, whoever looks for numbers in it, as torch does in an index,
+    would look for ever, and end the process when its stack is full.
     """
 
     def __getitem__(self, index) -> Split:
@@ -140,7 +140,8 @@ class Images:
 
     def __array__(self, *_, **__):
         raise TypeError(
-            "This is a set of images with three parts: choose .train, .val or .test, and of that .x or .float()."
+            "This is a set of images with three parts: choose .train, .val or .test, and of that .x or "
+            ".float()."
         )
 
     @classmethod

@@ -1,9 +1,9 @@
 """Whose turn it is: what a widget does never runs in the middle of a cell.
 
-The generators of torch, NumPy and Python, and pyplot's present figure, belong to the whole process. JupyterLab
-(since 4.6) hands the messages of widgets to a thread of their own (a "subshell" of the kernel), so that a slider
-may call back while the main thread trains or draws. Such a call is put behind the cell that runs, which is also
-what Colab, VS Code and older JupyterLabs do with it.
+The generators of torch, NumPy and Python, and pyplot's present figure, belong to the whole process.
+JupyterLab (since 4.6) hands the messages of widgets to a thread of their own (a "subshell" of the kernel), so
+that a slider may call back while the main thread trains or draws. Such a call is put behind the cell that
+runs, which is also what Colab, VS Code and older JupyterLabs do with it.
 """
 
 import asyncio

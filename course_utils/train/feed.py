@@ -26,6 +26,7 @@ class Feed:
         self, batches, device: torch.device, *, seed: int = 0, start: int = 0, images_last: bool = False
     ):
         self.device = device
+        self._last: tuple = ()  # the present batch
         self.images_last = images_last
         self.seed = seed
         if isinstance(batches, torch.Tensor):
@@ -54,7 +55,15 @@ class Feed:
     def __call__(self, step: int) -> tuple:
         batch = self._get(step)
         parts = batch if isinstance(batch, tuple | list) else (batch,)
-        return tuple([self._place(part) for part in parts])
+        self._last = tuple([self._place(part) for part in parts])
+        return self._last
+
+    def finite(self) -> bool:
+        """Return whether the data are finite: all if `batches` can say so, else those of the last batch."""
+        if hasattr(self.batches, "finite"):
+            return self.batches.finite()
+        floats = [part for part in self._last if isinstance(part, torch.Tensor) and part.is_floating_point()]
+        return all(bool(part.isfinite().all()) for part in floats)
 
     def _place(self, part):
         if not isinstance(part, torch.Tensor):

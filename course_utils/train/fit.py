@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from course_utils.system.ranks import prepare
+from course_utils.train.arguments import check_loss_arguments, check_rates, check_reached
 from course_utils.train.ema import EMA
 from course_utils.train.history import History
 from course_utils.train.loop import loop, planned
@@ -24,17 +25,26 @@ def fit(
     largest norm of the gradient. `optimiser`: "adam", "adamw", "sgd", or a function of the parameters.
     `schedule`: "cosine", or a function of the fraction done that returns a factor for `lr`. Rest as in `loop`.
     """
+    check_rates(lr, clip, weight_decay)
     prepare(model)
     opt = make_optimiser(optimiser, model, lr, weight_decay)
     schedule = make_schedule(schedule, opt, planned(steps, full))
     average = EMA(model, ema) if ema else None
     autocast, scaler = mixed_precision(next(model.parameters()).device)
 
+    first = True
+
     def step(*batch):
+        nonlocal first
+        if first:
+            check_loss_arguments(loss_fn, model, batch)
         with autocast():
             losses = as_losses(loss_fn(model, *batch))
         opt.zero_grad(set_to_none=True)
         scaler.scale(losses["loss"]).backward()
+        if first:
+            check_reached(model)
+            first = False
         if clip:
             scaler.unscale_(opt)
             nn.utils.clip_grad_norm_(model.parameters(), clip)

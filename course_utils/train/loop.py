@@ -7,6 +7,7 @@ from torch import nn
 from course_utils.system import folders, machine, randomness, ranks, turns
 from course_utils.system.profile import budget, profile
 from course_utils.train import fingerprint, resume
+from course_utils.train.arguments import check_limits, whole
 from course_utils.train.ema import EMA
 from course_utils.train.feed import Feed, summary
 from course_utils.train.history import History
@@ -39,6 +40,7 @@ def loop(
     in eval mode. `recipe` is for `fit`. Raises OutOfMemory, and RuntimeError where a resume does not fit.
     """
     total = planned(steps, full)
+    check_limits(preview_at, minutes, log_every)
     history = History(name, seed, total)
     unnamed = name is None and full is not None and profile() == "full"
     with turns.turn():  # the model and the generators are this training's until it ends
@@ -104,9 +106,10 @@ def _saving(batches, state: dict, history: History, given: dict, resumable: bool
 
 
 def planned(steps: int, full: int | None = None) -> int:
-    """Return how many steps a training call takes in this profile. Raises ValueError below 1."""
-    if steps < 1 or (full is not None and full < 1):
-        raise ValueError(f"steps and full must be at least 1; got steps={steps}, full={full}.")
+    """Return how many steps a training call takes in this profile. Raises ValueError below 1, TypeError
+    for what is no whole number."""
+    steps = whole("steps", steps)
+    full = None if full is None else whole("full", full)
     return budget(live=steps, quick=min(steps, QUICK_STEPS), full=full)
 
 

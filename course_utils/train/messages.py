@@ -1,5 +1,7 @@
 """What a training call tells its reader: why it ended, and what to do next."""
 
+BAD_DATA = "the data themselves hold NaN or infinite numbers: look at what made them"
+BAD_WEIGHTS = "the weights were not finite before this training began: make the model anew"
 REMEDIES = "a smaller lr, clip=1.0, no log or division of numbers that can be 0"
 
 
@@ -13,12 +15,14 @@ def out_of_time(minutes: float, step: int, total: int) -> str:
     return f"the cap minutes={minutes} struck after {step:,} of {total:,} steps"
 
 
-def diverged(losses: dict[str, float], good: int, step: int) -> str:
+def diverged(losses: dict[str, float], good: int, step: int, cause: str = "") -> str:
     """Return why a training ended at `step`: a loss of `losses`, or else a weight, is not finite.
 
-    `good`: the step whose weights were put back.
+    `good`: the step whose weights were put back. `cause`: BAD_DATA or BAD_WEIGHTS where it is known.
     """
     what = ", ".join(f"{key} is {value}" for key, value in losses.items()) or "weights became infinite or NaN"
+    if cause:
+        return f"{what} between steps {good:,} and {step:,}, for {cause}"
     return (
         f"{what} between steps {good:,} and {step:,}; the weights are again those of step {good:,}. "
         f"Usual remedies: {REMEDIES}"

@@ -53,7 +53,12 @@ def make_optimiser(kind, model: nn.Module, lr: float, weight_decay: float = 0.0)
         raise ValueError("The model has no weights to train.")
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     if callable(kind):
-        return kind(weights)
+        made = kind(weights)
+        if not isinstance(made, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimiser, called with the weights, returns an optimiser of torch, not {type(made).__name__}."
+            )
+        return made
     if kind not in kinds:
         raise ValueError(f"optimiser is 'adam', 'adamw', 'sgd' or a function of the weights; not {kind!r}.")
     try:
@@ -72,7 +77,14 @@ def make_schedule(schedule, opt: torch.optim.Optimizer, total: int):
         factor = schedule
     else:
         raise ValueError(f"schedule is None, 'cosine' or a function of the fraction done; not {schedule!r}.")
-    return torch.optim.lr_scheduler.LambdaLR(opt, lambda t: factor(min(1.0, t / total)))
+    return torch.optim.lr_scheduler.LambdaLR(opt, lambda t: _checked(factor(min(1.0, t / total))))
+
+
+def _checked(factor: float) -> float:
+    """The factor of a schedule, unless it would make the loss climb or the weights NaN."""
+    if not (math.isfinite(factor) and factor >= 0):
+        raise ValueError(f"schedule must return a finite factor of at least 0; it returned {factor!r}.")
+    return factor
 
 
 def cosine(done: float) -> float:

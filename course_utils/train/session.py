@@ -129,7 +129,12 @@ class Session:
         good.restore()
         bad = {key: value for key, value in _that_count(losses).items() if not math.isfinite(value)}
         self.diverged = True
-        self.history.stopped = messages.diverged(bad, good.step, step)
+        cause = ""
+        if not self.feed.finite():
+            cause = messages.BAD_DATA
+        elif not snapshot.finite(self.modules, self.feed.device):
+            cause = messages.BAD_WEIGHTS
+        self.history.stopped = messages.diverged(bad, good.step, step, cause)
 
     def _preview(self, step: int) -> None:
         self.previews.show(step, self.history, self.progress, self.interrupts)

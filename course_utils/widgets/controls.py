@@ -38,8 +38,8 @@ def make_control(name: str, spec):
         options = dict(zip(("min", "max", "step"), spec, strict=False))
     if not {"min", "max"} <= set(options) or not _is_range(**options):
         raise ValueError(
-            f"Control {name!r}: give (lo, hi), (lo, hi, step) with finite numbers, lo < hi and a step above 0 (at "
-            f"most {MOST_POSITIONS:,} of them), a list, a bool or a dict; got {spec!r}."
+            f"Control {name!r}: give (lo, hi), (lo, hi, step) with finite numbers, lo < hi and a step above 0 "
+            f"(at most {MOST_POSITIONS:,} of them), a list, a bool or a dict; got {spec!r}."
         )
     return _slider(label, **options)
 

@@ -1,0 +1,80 @@
+"""What a training call is given, looked at before the first step: each refusal says what to write instead."""
+
+import inspect
+import math
+import numbers
+import operator
+from collections.abc import Callable
+
+from torch import nn
+
+
+def whole(name: str, value, least: int = 1) -> int:
+    """Return a whole number as int. TypeError if it is none, ValueError below `least`."""
+    if isinstance(value, float) and value.is_integer():
+        raise TypeError(f"{name} is a whole number: write {name}={int(value)}, not {value!r}.")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is a whole number, not {value!r}.") from None
+    if number < least or isinstance(value, bool):
+        raise ValueError(f"{name} must be at least {least}; got {name}={value}.")
+    return number
+
+
+def positive(name: str, value, without: str = "") -> None:
+    """Raise unless `value` is None or a finite number above 0; `without`: what None means."""
+    if value is not None and not (_is_finite(value) and value > 0):
+        hint = f", or None for {without}" if without else ""
+        raise ValueError(f"{name} is a number above 0{hint}; got {name}={value!r}.")
+
+
+def check_limits(preview_at, minutes, log_every) -> None:
+    """Raise for what `loop` cannot mean."""
+    positive("minutes", minutes, "no cap")
+    if log_every is not None:
+        whole("log_every", log_every)
+    for step in () if preview_at is None else preview_at:
+        whole("preview_at", step, least=0)
+
+
+def check_rates(lr, clip, weight_decay) -> None:
+    """Raise for what `fit` cannot mean."""
+    if not (_is_finite(lr) and lr >= 0):
+        raise ValueError(f"lr is a finite number of at least 0, such as 1e-3; got lr={lr!r}.")
+    positive("clip", clip, "no clipping")
+    if not (_is_finite(weight_decay) and weight_decay >= 0 and lr * weight_decay < 1):
+        raise ValueError(
+            "weight_decay is a number of at least 0, with lr · weight_decay below 1 (a step would turn the "
+            f"weights round); got lr={lr!r}, weight_decay={weight_decay!r}."
+        )
+
+
+def _is_finite(value) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_loss_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> None:
+    """Raise TypeError that says what a batch holds, if `loss_fn(model, *batch)` does not fit its signature."""
+    try:
+        signature = inspect.signature(loss_fn)
+    except (TypeError, ValueError):  # not written in Python
+        return
+    try:
+        signature.bind(model, *batch)
+    except TypeError as error:
+        parts = "one tensor, x" if len(batch) == 1 else f"{len(batch)} parts"
+        raise TypeError(
+            f"The loss is called as loss_fn(model, *batch) and a batch holds {parts}, which does not fit "
+            f"loss_fn{signature} ({error}). cu.Batches(split, size, labels=True) gives (x, y), and without "
+            "labels it gives x."
+        ) from None
+
+
+def check_reached(model: nn.Module) -> None:
+    """Raise ValueError if the gradient of the loss has reached no weight of the model."""
+    if all(weight.grad is None for weight in model.parameters()):
+        raise ValueError(
+            "The loss depends on no weight of the model that is trained: does it use another model than the "
+            "one it is given, loss_fn(model, …)?"
+        )
