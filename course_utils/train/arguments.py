@@ -54,7 +54,26 @@ def _is_finite(value) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def check_loss_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> None:
+class Watched:
+    """A loss that is looked at in its first two calls: whether a batch fits its arguments, and whether its
+    gradient reached the model."""
+
+    def __init__(self, loss_fn: Callable, model: nn.Module):
+        self.loss_fn = loss_fn
+        self.model = model
+        self.calls = 0
+
+    def __call__(self, *batch):
+        """Return `loss_fn(model, *batch)`. TypeError or ValueError if one of the two does not hold."""
+        if self.calls == 0:
+            _check_arguments(self.loss_fn, self.model, batch)
+        elif self.calls == 1:  # the gradients of the first step are still there
+            _check_reached(self.model)
+        self.calls += 1
+        return self.loss_fn(self.model, *batch)
+
+
+def _check_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> None:
     """Raise TypeError that says what a batch holds, if `loss_fn(model, *batch)` does not fit its signature."""
     try:
         signature = inspect.signature(loss_fn)
@@ -71,7 +90,7 @@ def check_loss_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> N
         ) from None
 
 
-def check_reached(model: nn.Module) -> None:
+def _check_reached(model: nn.Module) -> None:
     """Raise ValueError if the gradient of the loss has reached no weight of the model."""
     if all(weight.grad is None for weight in model.parameters()):
         raise ValueError(

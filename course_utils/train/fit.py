@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from course_utils.system.ranks import prepare
-from course_utils.train.arguments import check_loss_arguments, check_rates, check_reached
+from course_utils.train.arguments import Watched, check_rates
 from course_utils.train.ema import EMA
 from course_utils.train.history import History
 from course_utils.train.loop import loop, planned
@@ -32,19 +32,13 @@ def fit(
     average = EMA(model, ema) if ema else None
     autocast, scaler = mixed_precision(next(model.parameters()).device)
 
-    first = True
+    loss = Watched(loss_fn, model)
 
     def step(*batch):
-        nonlocal first
-        if first:
-            check_loss_arguments(loss_fn, model, batch)
         with autocast():
-            losses = as_losses(loss_fn(model, *batch))
+            losses = as_losses(loss(*batch))
         opt.zero_grad(set_to_none=True)
         scaler.scale(losses["loss"]).backward()
-        if first:
-            check_reached(model)
-            first = False
         if clip:
             scaler.unscale_(opt)
             nn.utils.clip_grad_norm_(model.parameters(), clip)
