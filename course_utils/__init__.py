@@ -32,7 +32,7 @@ _NAMES = {
     "plots": "diagram facts show table",
     "runs": "restore save_run ship",
     "widgets": "explore plane quiz scrub stepper",
-    "train": "fit loop",
+    "train": "each fit loop",
     "arena": "enter",
     "checks": "check",
 }

@@ -8,6 +8,7 @@
 
 # %% tags=["setup"]
 import copy
+import itertools
 import math
 
 import matplotlib.pyplot as plt
@@ -416,7 +417,7 @@ def play(game, players="DG", batch=256):
 
 def play_on(game, rounds, players="DG"):
     """Several rounds in place; returns a copy of the game as it then stands."""
-    for _ in range(rounds):
+    for _ in cu.each(range(rounds)):
         play(game, players)
     return copy.deepcopy(game)
 
@@ -640,17 +641,19 @@ def by_seed(found):
     return ", ".join(str(modes) for modes, _ in found) + f"; {share:.0%} within 3σ"
 
 
-for name in ("Adam", "SGD"):
-    for kind, goal in {"non-saturating": checked_loss, "saturating": saturating}.items():
-        found = []
-        for seed in range(3):
-            game = two_players(seed) | {"goal": goal}
-            if name == "SGD":
-                game["opt_g"] = torch.optim.SGD(game["G"].parameters(), 0.02)
-            play_on(game, rounds // 5, "D")
-            play_on(game, rounds)
-            found.append(covered(game))
-        cu.facts(f"{name}, {kind}: modes of three seeds", by_seed(found))
+goals = {"non-saturating": checked_loss, "saturating": saturating}
+found = {}
+for name, kind, seed in cu.each(
+    list(itertools.product(("Adam", "SGD"), goals, range(3))), "games"
+):
+    game = two_players(seed) | {"goal": goals[kind]}
+    if name == "SGD":
+        game["opt_g"] = torch.optim.SGD(game["G"].parameters(), 0.02)
+    play_on(game, rounds // 5, "D")
+    play_on(game, rounds)
+    found.setdefault(f"{name}, {kind}", []).append(covered(game))
+for case, of_seeds in found.items():
+    cu.facts(f"{case}: modes of three seeds", by_seed(of_seeds))
 
 
 # %% [markdown]
@@ -788,9 +791,12 @@ def covered_after(seed, rounds, gamma=0.0, **options):
     return covered(game)
 
 
-for name, options in {"hasty": HASTY, "repaired": HASTY | PACE | CALM | SLOPE}.items():
-    found = [covered_after(seed, rounds, **options) for seed in range(5)]
-    cu.facts(f"{name}: modes of seeds 0 to 4, share within 3σ", by_seed(found))
+pairs = {"hasty": HASTY, "repaired": HASTY | PACE | CALM | SLOPE}
+found = {}
+for name, seed in cu.each(list(itertools.product(pairs, range(5))), "games"):
+    found.setdefault(name, []).append(covered_after(seed, rounds, **pairs[name]))
+for name, of_seeds in found.items():
+    cu.facts(f"{name}: modes of seeds 0 to 4, share within 3σ", by_seed(of_seeds))
 
 
 # %% [markdown]
@@ -922,7 +928,7 @@ checked_bets = cu.check("05.bets", my_bets)
 alone = [PACE, CALM, SLOPE, PACE | CALM]
 names = ["only D's pace", "only no momentum", "only R1", "pace and no momentum"]
 rows = []
-for name, change, bet in zip(names, alone, checked_bets()):
+for name, change, bet in cu.each(list(zip(names, alone, checked_bets())), "changes"):
     found = [covered_after(seed, rounds, **(HASTY | change)) for seed in range(5)]
     mean = sum(modes for modes, _ in found) / len(found)
     rows.append([name, by_seed(found), mean, bet])

@@ -7,5 +7,6 @@ from course_utils.train.history import History
 from course_utils.train.interrupts import OutOfMemory
 from course_utils.train.loop import loop
 from course_utils.train.resume import forget
+from course_utils.train.rounds import each
 
-__all__ = ["EMA", "History", "OutOfMemory", "fit", "forget", "loop"]
+__all__ = ["EMA", "History", "OutOfMemory", "each", "fit", "forget", "loop"]
