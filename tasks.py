@@ -21,6 +21,7 @@ test-colab [NN …]  execute the notebooks with Colab's versions, as Colab does 
 """
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -180,13 +181,27 @@ def run(command: list, **variables: str) -> int:
         signal.signal(signal.SIGINT, before)
 
 
+LAB = {
+    # JupyterLab's question about its newsletter is answered: a class need not click it away sixty times.
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    # Messages of widgets wait for the cell that runs, and the status bar says "Busy" meanwhile.
+    "@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"},
+    # A notebook keeps its widgets when it is saved, and shows them again without a kernel.
+    "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
+}
+
+
 def quiet_lab() -> None:
-    """Answer JupyterLab's question about its newsletter for .venv: a class need not click it away sixty
-    times."""
-    settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
-    if not settings.exists():
-        settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text('{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}')
+    """Give .venv's JupyterLab the settings above; those that a reader has changed there stay."""
+    path = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = {}
+    wanted = {**LAB, **found}
+    if wanted != found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
 
 def lab(arguments: list) -> int:

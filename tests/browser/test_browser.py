@@ -199,6 +199,71 @@ def test_three_rounds_of_the_game(lab):
     book.screenshot("game")
 
 
+def test_a_slider_dragged_while_a_cell_runs_changes_nothing_in_it(lab):
+    """In JupyterLab, a training and a drawing; tests/widgets/test_turns.py has the ways of other front ends."""
+    widget = KINDS[0].split("long =")[0].replace("def draw(k, mode, which, flag)", "def draw(k)")
+    widget = widget.replace("{k} {mode} {which} {flag}", "{k} {torch.rand(1).item():.3f}")
+    widget = "import torch\n" + widget + 'cu.explore(draw, "A slider above.", k=(0, 1000))'
+    cell = f"""import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+import torch
+from tests.train.training import mlp, noisy_loss, points
+model, opened = mlp(), []
+optimiser = torch.optim.SGD(model.parameters(), 0.1)
+for step in range(150):
+    time.sleep(0.02)
+    optimiser.zero_grad()
+    noisy_loss(model, points().batch(step))["loss"].backward()
+    optimiser.step()
+    fig, ax = plt.subplots()
+    plt.plot([step])
+    opened.append(len(ax.lines))
+    plt.close(fig)
+history = cu.fit(model, noisy_loss, points(), steps=8)
+print(repr(sum(w.double().sum().item() for w in model.parameters())), set(opened))"""
+    seeds = "import random\nimport numpy as np\nrandom.seed(1); np.random.seed(1)\ntorch.manual_seed(1)\n"
+    lab.write("dragged", widget, seeds + cell)
+    book = lab.open("dragged")
+    book.run(0, 1)
+    alone = book.output(1).split()[-2:]
+    (view,) = book.widgets(0)
+    before = view.picture()
+    book.select(1)
+    lab.page.keyboard.press("Shift+Enter")
+    prompt = book.cells.nth(1).locator(".jp-InputPrompt")
+    handle = view.controls.nth(0)
+    handle.focus()
+    moves = 0
+    while "*" in prompt.inner_text() and moves < 200:
+        lab.page.keyboard.press("ArrowRight" if moves % 3 else "PageUp")
+        lab.page.wait_for_timeout(100)
+        moves += 1
+    assert moves >= 3
+    assert book.output(1).split()[-2:] == alone and alone[1] == "{1}"
+    assert view.changes(lambda: None, seconds=20) or view.picture() != before, "the picture has not followed"
+    assert book.errors() == []
+
+
+def test_a_widget_keeps_its_picture_after_a_save_and_a_restart(lab):
+    lab.write("kept", KINDS[0])
+    book = lab.open("kept")
+    book.run(0, 0)
+    (view,) = book.widgets(0)
+    before = view.picture()
+    lab.page.keyboard.press("ControlOrMeta+s")
+    path = lab.folder / "notebooks" / "kept.ipynb"
+    lab.page.wait_for_function("() => !document.querySelector('.jp-NotebookPanel .jp-mod-dirty')")
+    lab.page.wait_for_timeout(1000)
+    assert "widgets" in json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    lab.ask(f"/api/kernels/{lab.kernel}/restart", {})
+    lab.page.reload()
+    lab.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell")
+    (view,) = book.widgets(0)
+    view.box.locator("img.widget-image").wait_for()
+    assert view.picture() == before
+    assert "Error displaying widget" not in book.output(0)
+
+
 def test_nothing_came_from_another_address(lab):
     """Runs last: of all that the notebooks, their outputs and JupyterLab asked for."""
     asked = {url for url in lab.requests if not url.startswith((lab.address, "data:", "blob:"))}

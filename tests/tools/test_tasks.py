@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -196,8 +197,31 @@ def test_lab_opens_the_first_lesson_and_asks_nothing(fresh, monkeypatch):
     assert command[-2:] == ["--port", "8899"] and ("--no-browser" in command) == sys.platform.startswith(
         "linux"
     )
-    settings = json.loads((tasks.VENV / "share/jupyter/lab/settings/overrides.json").read_text())
-    assert settings == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+    path = tasks.VENV / "share/jupyter/lab/settings/overrides.json"
+    settings = json.loads(path.read_text())
+    assert settings == tasks.LAB
+    assert settings["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false"}
+    # An older course wrote only the first of them; what somebody changed there stays.
+    own = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "true"}, "another": {"a": 1}}
+    path.write_text(json.dumps(own))
+    tasks.quiet_lab()
+    assert json.loads(path.read_text()) == {**tasks.LAB, **own}
+
+
+def test_the_settings_of_jupyterlab_exist():
+    """What an update of JupyterLab renamed would be ignored without a word."""
+    share = Path(sys.prefix) / "share" / "jupyter"
+    for key, values in tasks.LAB.items():
+        package, plugin = key.split(":")
+        places = [
+            share / "lab" / "schemas" / package / f"{plugin}.json",
+            share / "labextensions" / package / "schemas" / package / f"{plugin}.json",
+        ]
+        schema = next((json.loads(path.read_text()) for path in places if path.is_file()), None)
+        assert schema, key
+        for name, value in values.items():
+            options = [option["const"] for option in schema["properties"][name].get("oneOf", [])]
+            assert value in options or schema["properties"][name]["type"] == "boolean", name
 
 
 ASKS = """
