@@ -30,9 +30,9 @@ def split(n=6):
 
 
 @pytest.mark.fault(
-    "A tensor indexed by an example or by a Split, `.x` or `.y` forgotten",
-    "“This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x …”",
-    "the kernel (torch would look for numbers in it until its stack is full)",
+    fault="A tensor indexed by an example or by a Split, `.x` or `.y` forgotten",
+    sees="“This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x …”",
+    kept="the kernel (torch would look for numbers in it until its stack is full)",
 )
 def test_no_index_ends_the_process():
     done = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True)

@@ -12,9 +12,9 @@ SCRIPT = "import course_utils as cu; cu.setup(); print('✓ · σ → ü'); impo
 
 
 @pytest.mark.fault(
-    "A lesson as a script whose output is redirected and not UTF-8 (a western Windows)",
-    "the output, with ? where a sign does not exist there",
-    "the run, which goes on",
+    fault="A lesson as a script whose output is redirected and not UTF-8 (a western Windows)",
+    sees="the output, with ? where a sign does not exist there",
+    kept="the run, which goes on",
 )
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "utf-8"])
 def test_signs_that_an_output_lacks_are_replaced(encoding):

@@ -240,9 +240,9 @@ while True:
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a thing of Unix")
 @pytest.mark.fault(
-    "Ctrl-C in the terminal of `make lab`, to copy the printed address, say",
-    "JupyterLab asks: “Shut down this Jupyter server (y/[n])?”",
-    "the server and its kernels, unless the answer is y",
+    fault="Ctrl-C in the terminal of `make lab`, to copy the printed address, say",
+    sees="JupyterLab asks: “Shut down this Jupyter server (y/[n])?”",
+    kept="the server and its kernels, unless the answer is y",
 )
 @pytest.mark.parametrize("start", [["tasks"], ["make"]], ids=["tasks.py", "make"])
 def test_ctrl_c_asks_and_the_command_lives_to_hear_the_answer(start, tmp_path):

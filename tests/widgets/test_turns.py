@@ -66,9 +66,9 @@ def kernel():
 
 
 @pytest.mark.fault(
-    "A slider is moved while a cell trains or draws (JupyterLab calls back in another thread)",
-    "the slider moves; its picture follows when the cell has ended",
-    "every number and figure of the cell, bit by bit",
+    fault="A slider is moved while a cell trains or draws (JupyterLab calls back in another thread)",
+    sees="the slider moves; its picture follows when the cell has ended",
+    kept="every number and figure of the cell, bit by bit",
 )
 @pytest.mark.parametrize("subshell", [True, False], ids=["JupyterLab", "Colab and VS Code"])
 @pytest.mark.parametrize(("cell", "word"), [(TRAIN, "WEIGHTS"), (DRAW, "FIGURES")], ids=["train", "draw"])
