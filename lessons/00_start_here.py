@@ -277,7 +277,7 @@ ghosts = (coins < theta).float()  # (10000, 784): pixel i is ink with probabilit
 # @title Figure: the coins and what they draw
 def heat(ax, values, title, label="", **style):
     """Draw 784 numbers as a map of the 28 × 28 pixels, with a colour bar if it has a label."""
-    shown = ax.imshow(values.reshape(28, 28), **style)
+    shown = ax.imshow(np.asarray(values).reshape(28, 28), **style)
     ax.set(xticks=[], yticks=[], title=title)
     ax.grid(False)
     ax.spines[:].set_visible(False)
@@ -821,7 +821,7 @@ angles = 2 * math.pi * torch.rand(150, generator=torch.Generator().manual_seed(0
 at = own_size[:150]
 side = torch.linspace(-1.35, 1.35, 200)
 shade = (-1.5 * (side[:, None] ** 2 + side**2)).exp()
-axes[0].imshow(shade, cmap="Greys", extent=(-1.35, 1.35, -1.35, 1.35), vmax=1.6)
+axes[0].imshow(shade.numpy(), cmap="Greys", extent=(-1.35, 1.35, -1.35, 1.35), vmax=1.6)
 axes[0].plot(at * angles.cos(), at * angles.sin(), ".", color=BLUE, ms=7)
 axes[0].plot(0, 0, "X", color=ORANGE, ms=13)
 axes[0].annotate(

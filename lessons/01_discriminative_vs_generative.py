@@ -1267,7 +1267,7 @@ def one_state(axes, percent, digit):
     for i, (name, which) in enumerate((("Gaussians", 0), ("network told", 2))):
         colour = cu.plots.PALETTE[(0, 3)[i]]
         at = np.arange(10) + 0.4 * i - 0.2
-        axes[1].bar(at, by_model[which][0], width=0.4, color=colour, label=name)
+        axes[1].bar(at, by_model[which][0].numpy(), width=0.4, color=colour, label=name)
     axes[1].set(xticks=range(10), ylim=(0, 1.02), xlabel="digit", ylabel="p(y | visible)")
     axes[1].legend(fontsize=11)
 

@@ -847,7 +847,7 @@ def draw_inpainting(hide="left", share=0.5, digit="mine", doubt=0.3):
     fig, (upper, lower) = plt.subplots(2, 1, figsize=(11, 4.6), height_ratios=(1.5, 1))
     cu.plots.image_grid(pictures, rows=1, titles=titles, ax=upper)
     colours = [cu.plots.CLASS_COLOURS[int(spelled[k])] for k in by_digit]
-    lower.bar(range(40), done.weights[0, by_digit], color=colours)
+    lower.bar(range(40), done.weights[0, by_digit].numpy(), color=colours)
     lower.set_xticks(range(40), [int(spelled[k]) for k in by_digit], fontsize=10)
     lower.set(
         xlabel="component, by the digit it writes most", ylabel="p(k | seen)", ylim=(0, 1)

@@ -272,7 +272,7 @@ basis = basis / basis.abs().amax((1, 2), keepdim=True)
 basis = nn.functional.pad(basis, (1, 1, 1, 1), value=float("nan"))
 tiles = basis.view(2, 6, 30, 30).permute(0, 2, 1, 3).reshape(60, 180)
 fig, ax = plt.subplots(figsize=(9.4, 3.4))
-ax.imshow(tiles, cmap="RdBu_r", vmin=-1, vmax=1)
+ax.imshow(tiles.numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
 names = ["principal\ncomponents", "decoder's\ncolumns"]
 ax.set(xticks=[], yticks=[15, 45], yticklabels=names, title="One plane, two bases")
 ax.grid(False)

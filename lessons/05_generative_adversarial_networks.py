@@ -1185,7 +1185,8 @@ class Discriminator(nn.Module):
 
     def forward(self, x):
         h = self.body(F.pixel_unshuffle(2 * x - 1, 2))  # (B, 4, 14, 14) → (B, 4w, 4, 4)
-        std = self.batch_std * (h.var(0) + 1e-8).sqrt().mean().expand(len(h), 1, 4, 4)
+        spread = h.var(0, correction=min(1, len(h) - 1))  # 0 for an image alone
+        std = self.batch_std * (spread + 1e-8).sqrt().mean().expand(len(h), 1, 4, 4)
         return self.out(torch.cat([h, std], 1).flatten(1)).squeeze(1)
 
 
@@ -1544,8 +1545,9 @@ for name, images in {"validation digits": mnist.val.x, "GAN": samples}.items():
 # %% tags=["figure", "slide"]
 # @title Figure: ten classes, and the GAN among real digits
 fig, ax = plt.subplots(figsize=(9.2, 3.2))
-ax.bar(torch.arange(10) - 0.2, test_shares * 100, 0.4, color="#bbbbbb", label="test digits")
-ax.bar(torch.arange(10) + 0.2, shares * 100, 0.4, color=LEARNS["G"], label="generated")
+at = torch.arange(10).numpy()
+ax.bar(at - 0.2, 100 * test_shares.numpy(), 0.4, color="#bbbbbb", label="test digits")
+ax.bar(at + 0.2, 100 * shares.numpy(), 0.4, color=LEARNS["G"], label="generated")
 ax.set(xlabel="class", ylabel="share, %", xticks=range(10), ylim=(0, 15))
 ax.set_title("All ten classes are there")
 ax.legend(loc="upper right", ncols=2)

@@ -56,7 +56,7 @@ def signed(ax, table, title, limit):
     ax.spines[:].set_visible(True)  # a frame, since a flat image is white on white
     ax.set_title(title, fontsize=12)
     ax.grid(False)
-    return ax.imshow(table, cmap=plt.get_cmap("RdBu_r", 19), vmin=-limit, vmax=limit)
+    return ax.imshow(table.numpy(), cmap=plt.get_cmap("RdBu_r", 19), vmin=-limit, vmax=limit)
 
 
 # %% [markdown]
@@ -171,12 +171,12 @@ others = (block.sum(1) - within) / 9
 # %% tags=["figure"]
 # @title Figure: distances between the ten classes
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(1, 1.25))
-image = left.imshow(block, cmap="viridis")
+image = left.imshow(block.numpy(), cmap="viridis")
 left.grid(False)
 left.set(xticks=range(10), yticks=range(10), xlabel="digit", ylabel="digit")
 left.set_title("1s lie closest together")
 fig.colorbar(image, ax=left)
-right.bar(range(10), within, label="within the class")
+right.bar(range(10), within.numpy(), label="within the class")
 right.plot(range(10), others, "o", color=cu.plots.PALETTE[1], label="to the other nine")
 right.set(xticks=range(10), xlabel="digit", ylabel="squared distance", ylim=(0, 180))
 right.set_title("Nearer to its own kind")

@@ -78,7 +78,8 @@ def way_back(predict, x, times, clip=math.inf, generator=None):
 
 
 def spaced(n, start=T):
-    """n equal steps from `start` to 0: n + 1 whole numbers, both ends included."""
+    """n equal steps from `start` to 0 (at most `start`): whole numbers, both ends included."""
+    n = max(1, min(n, start))
     return torch.linspace(start, 0, n + 1, dtype=torch.float64).round().int().tolist()
 
 

@@ -313,3 +313,12 @@ def test_a_blank_sheet_and_one_pattern_for_all():
     assert blank.max() <= 2  # no ink anywhere
     ours = runs.load("05_ours").replay[0][-1].astype(int)
     assert one.std(0).mean() < 0.3 * ours.std(0).mean()
+
+
+def test_the_critic_judges_a_batch_of_one():
+    critic = L.Discriminator().eval()
+    x = torch.rand(4, 1, 28, 28)
+    assert critic(x[:1]).isfinite().all()
+    h = critic.body(F.pixel_unshuffle(2 * x - 1, 2))
+    expected = (h.var(0) + 1e-8).sqrt().mean().expand(4, 1, 4, 4)
+    torch.testing.assert_close(critic(x), critic.out(torch.cat([h, expected], 1).flatten(1)).squeeze(1))

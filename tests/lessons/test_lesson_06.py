@@ -387,3 +387,11 @@ def test_stratified_times_are_one_in_each_part_and_uniform_over_all(lesson, monk
         monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, 1 - 2**-24))
         assert lesson.draw_times(n).max() <= 1000
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize("start", [1, 3, 20, 1000])
+@pytest.mark.parametrize("n", [0, 1, 7, 50, 1000])
+def test_a_ladder_of_times_has_no_step_twice(lesson, n, start):
+    times = lesson.spaced(n, start=start)
+    assert times[0] == start and times[-1] == 0 and times == sorted(set(times), reverse=True)
+    assert len(times) == max(1, min(n, start)) + 1
