@@ -31,7 +31,7 @@ def classifier():
 
     model = nets.DigitClassifier()
     runs.restore("classifier", model)
-    return model.eval().to(machine.device())
+    return model.eval().to(machine.device(), torch.float32)
 
 
 @torch.no_grad()
@@ -49,7 +49,9 @@ def features(images: Tensor, batch_size: int = 1000) -> Tensor:
     images = images.reshape(-1, 1, 28, 28)
     model = classifier()
     where = machine.device()
-    white = torch.full((), 255.0, device=where)  # a divisor on the device: exact on CUDA, too
+    white = torch.full(
+        (), 255.0, dtype=torch.float32, device=where
+    )  # a divisor on the device: exact on CUDA, too
     parts = [model.features(part.to(where).float() / white) for part in images.split(batch_size)]
     return torch.cat(parts).cpu().double()
 
@@ -350,9 +352,13 @@ def kid(a: Tensor, b: Tensor) -> float:
     """Return the kernel distance of features (N, D), (M, D): unbiased MMD² with the kernel (x·y / D + 1)³.
 
     Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al.,
-    2018).
+    2018). Raises ValueError for fewer than two features in either set: it compares pairs within each.
     """
-    a, b = as_tensor(a).double(), as_tensor(b).double()
+    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
+    if min(len(a), len(b)) < 2:
+        raise ValueError(
+            f"KID compares pairs within each set: give at least two samples in each, not {len(a)} and {len(b)}."
+        )
 
     def kernel(x, y):
         return (x @ y.T / x.shape[1] + 1) ** 3

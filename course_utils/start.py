@@ -11,6 +11,7 @@ from course_utils.plots import style
 from course_utils.system import turns
 from course_utils.system.folders import scratch
 from course_utils.system.machine import autocast_dtype, device
+from course_utils.system.numbers import whole
 from course_utils.system.profile import profile
 from course_utils.system.randomness import seed_everything
 from course_utils.system.ranks import rank
@@ -62,9 +63,9 @@ def setup(seed: int = 0) -> torch.device:
     """Prepare a lesson: pick the device, seed every generator, set the plot style, print one honest line.
 
     Under torchrun it also joins the process group, and only rank 0 prints. Returns the device.
-    Raises ValueError if COURSE_PROFILE holds an unknown word.
+    Raises ValueError if COURSE_PROFILE holds an unknown word or the seed is no whole number.
     """
-    _print_any_sign()
+    seed = whole(seed, "seed")
     line = describe()
     _join_process_group()
     seed_everything(seed)

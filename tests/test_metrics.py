@@ -235,3 +235,10 @@ def test_a_scoreboard_has_real_digits_in_front_and_refuses_other_n():
         metrics.score(garbage, n=401)
     with pytest.raises(ValueError, match="reference is 'test' or 'validation'"):
         metrics.real(200, "train")
+
+
+@pytest.mark.parametrize("sizes", [(1, 5), (5, 1), (0, 5), (1, 1)])
+def test_kid_of_one_sample_is_an_error_that_says_what_to_do(sizes):
+    with pytest.raises(ValueError, match="give at least two samples in each, not"):
+        metrics.kid(*(torch.randn(n, 4) for n in sizes))
+    assert math.isfinite(metrics.kid(torch.randn(2, 4), torch.randn(2, 4)))

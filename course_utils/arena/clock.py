@@ -69,9 +69,10 @@ def yardstick(repeats: int = 9) -> float:
     seconds measured here.
     """
     where = machine.device()
-    images = torch.ones(64, 32, 28, 28, device=where)
-    kernels = torch.ones(32, 32, 3, 3, device=where)
-    matrix = torch.ones(768, 768, device=where)
+    kind = {"dtype": torch.float32, "device": where}
+    images = torch.ones(64, 32, 28, 28, **kind)
+    kernels = torch.ones(32, 32, 3, 3, **kind)
+    matrix = torch.ones(768, 768, **kind)
 
     def work():
         F.conv2d(images, kernels, padding=1)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from course_utils.system import machine, ranks
+from course_utils.system.numbers import whole
 
 
 class Batches:
@@ -52,12 +53,13 @@ class Batches:
             raise TypeError(f"batch_size is a whole number, not {batch_size!r}.") from None
         tensors, self._bare = _tensors(data, labels)
         self.rank, self.world = ranks.rank(), ranks.world_size()
-        self.batch_size, self.shuffle, self.drop_last, self.seed = batch_size, shuffle, drop_last, seed
+        self.batch_size, self.seed = whole(batch_size, "batch_size"), whole(seed, "seed")
+        self.shuffle, self.drop_last = shuffle, drop_last
         self.device = machine.device() if device is None else torch.device(device)
         self.n = len(tensors[0])
         self._check_sizes()
         self._tensors = tuple(t.to(self.device) for t in tensors)
-        self._white = torch.full((), 255.0, device=self.device)
+        self._white = torch.full((), 255.0, dtype=torch.float32, device=self.device)
         self._epoch = 0  # the one that the next iter() gives
         self._order: tuple[int, torch.Tensor] | None = None  # (epoch, its permutation on the device)
 
@@ -79,9 +81,9 @@ class Batches:
                 " another batch_size."
             )
 
-    def finite(self) -> bool:
-        """Return whether all the data are finite numbers."""
-        return all(bool(t.isfinite().all()) for t in self._tensors if t.is_floating_point())
+    def contents(self) -> tuple[torch.Tensor, ...]:
+        """Return the tensors that the batches are made of; do not change them."""
+        return self._tensors
 
     def __len__(self) -> int:
         full, rest = divmod(self.n, self.batch_size * self.world)
@@ -124,7 +126,7 @@ class Batches:
                 order = torch.randperm(self.n, generator=generator)
             if self.device.type == "cuda":
                 order = order.pin_memory()  # only from pinned memory the copy does not wait for the device
-            self._order = epoch, order.to(self.device, non_blocking=True)
+            self._order = epoch, order.to(self.device, non_blocking=self.device.type == "cuda")
         return self._order[1]
 
 

@@ -101,7 +101,7 @@ def _render(ink: torch.Tensor) -> torch.Tensor:
     scale = BOX * FINE / max(strokes.shape)
     size = [max(1, round(side * scale)) for side in strokes.shape]
     strokes = F.interpolate(strokes[None, None], size=size, mode="bilinear", antialias=True)[0, 0].clamp(0, 1)
-    canvas = torch.zeros(CANVAS * FINE, CANVAS * FINE)
+    canvas = torch.zeros(CANVAS * FINE, CANVAS * FINE, dtype=torch.float32)
     top, left = (_start(strokes.sum(1 - axis)) for axis in (0, 1))
     canvas[top : top + size[0], left : left + size[1]] = strokes
     return to_uint8(F.avg_pool2d(canvas[None], FINE))
@@ -113,7 +113,7 @@ def _pen(ink: torch.Tensor) -> torch.Tensor:
     per_cell, margin = 16, 2
     fine = F.pad(ink.float(), [margin] * 4).repeat_interleave(per_cell, 0).repeat_interleave(per_cell, 1)
     reach = 2 * per_cell
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / (PEN * per_cell)) ** 2)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float32) / (PEN * per_cell)) ** 2)
     kernel = kernel / kernel.sum()
     blurred = F.conv2d(fine[None, None], kernel.view(1, 1, -1, 1), padding=(reach, 0))
     blurred = F.conv2d(blurred, kernel.view(1, 1, 1, -1), padding=(0, reach))[0, 0]
@@ -123,6 +123,6 @@ def _pen(ink: torch.Tensor) -> torch.Tensor:
 def _start(mass: torch.Tensor) -> int:
     """Where a profile of ink begins on the canvas (fine pixels): its mean on CENTRE, all of it on the
     canvas."""
-    mean = ((torch.arange(len(mass)) + 0.5) * mass).sum() / mass.sum()
+    mean = ((torch.arange(len(mass), dtype=torch.float32) + 0.5) * mass).sum() / mass.sum()
     start = int((CENTRE + 0.5) * FINE - float(mean))
     return min(max(start, 0), CANVAS * FINE - len(mass))

@@ -16,6 +16,8 @@ from collections.abc import Callable
 
 import torch
 
+from course_utils.system.numbers import whole
+
 MOON_RADIUS, MOON_NOISE = 1.5, 0.1
 RING_RADII, RING_NOISE = (0.8, 1.6, 2.4), 0.08
 SPIRAL_TURNS, SPIRAL_PITCH, SPIRAL_NOISE = 1.5, 2.0, 0.06  # turns; radius gained per turn
@@ -30,12 +32,12 @@ def moons(n: int, seed: int = 0, labels: bool = False) -> Points:
 
     Returns float32 (n, 2), with `labels` also int64 (n,): 0 the upper moon, 1 the lower one.
     """
-    g, y = _start(n, seed, 2)
-    angle = math.pi * torch.rand(n, generator=g)
-    side = 1.0 - 2.0 * y  # +1 for the upper moon, -1 for the lower one
+    n, g, y = _start(n, seed, 2)
+    angle = math.pi * _uniform(n, g)
+    side = 1.0 - 2.0 * y.float()  # +1 for the upper moon, -1 for the lower one
     # the lower moon is the upper one turned by 180° about the origin
     x = torch.stack([side * (angle.cos() - 0.5), side * (angle.sin() - 0.25)], 1)
-    return _finish(MOON_RADIUS * x + MOON_NOISE * torch.randn(n, 2, generator=g), y, labels)
+    return _finish(MOON_RADIUS * x + MOON_NOISE * _normal((n, 2), g), y, labels)
 
 
 def rings(n: int, seed: int = 0, labels: bool = False) -> Points:
@@ -43,9 +45,9 @@ def rings(n: int, seed: int = 0, labels: bool = False) -> Points:
 
     Returns float32 (n, 2), with `labels` also int64 (n,): 0 the inner ring, 2 the outer one.
     """
-    g, y = _start(n, seed, len(RING_RADII))
-    radius = torch.tensor(RING_RADII)[y] + RING_NOISE * torch.randn(n, generator=g)
-    return _finish(_polar(radius, 2 * math.pi * torch.rand(n, generator=g)), y, labels)
+    n, g, y = _start(n, seed, len(RING_RADII))
+    radius = _float32(RING_RADII)[y] + RING_NOISE * _normal(n, g)
+    return _finish(_polar(radius, 2 * math.pi * _uniform(n, g)), y, labels)
 
 
 def spiral(n: int, seed: int = 0, labels: bool = False) -> Points:
@@ -54,10 +56,10 @@ def spiral(n: int, seed: int = 0, labels: bool = False) -> Points:
     The turn is 1.5 √u with u uniform, so that a point is about equally likely anywhere along an arm.
     Returns float32 (n, 2), with `labels` also int64 (n,): the arm, 0 or 1.
     """
-    g, y = _start(n, seed, 2)
-    turn = SPIRAL_TURNS * torch.rand(n, generator=g).sqrt()
-    x = _polar(SPIRAL_PITCH * turn, 2 * math.pi * turn + math.pi * y)
-    return _finish(x + SPIRAL_NOISE * torch.randn(n, 2, generator=g), y, labels)
+    n, g, y = _start(n, seed, 2)
+    turn = SPIRAL_TURNS * _uniform(n, g).sqrt()
+    x = _polar(SPIRAL_PITCH * turn, 2 * math.pi * turn + math.pi * y.float())
+    return _finish(x + SPIRAL_NOISE * _normal((n, 2), g), y, labels)
 
 
 def pinwheel(n: int, seed: int = 0, labels: bool = False) -> Points:
@@ -67,9 +69,9 @@ def pinwheel(n: int, seed: int = 0, labels: bool = False) -> Points:
     Returns float32 (n, 2), with `labels` also int64 (n,): the arm, 0 to 4.
     Source: Johnson et al., Composing graphical models with neural networks, 2016 (scaled by 1.5).
     """
-    g, y = _start(n, seed, PINWHEEL_ARMS)
-    along, across = (torch.randn(n, 2, generator=g) * torch.tensor([0.3, 0.1]) + torch.tensor([1.0, 0.0])).T
-    angle = 2 * math.pi * y / PINWHEEL_ARMS + PINWHEEL_TWIST * along.exp()
+    n, g, y = _start(n, seed, PINWHEEL_ARMS)
+    along, across = (_normal((n, 2), g) * _float32((0.3, 0.1)) + _float32((1.0, 0.0))).T
+    angle = 2 * math.pi * y.float() / PINWHEEL_ARMS + PINWHEEL_TWIST * along.exp()
     x = torch.stack(
         [along * angle.cos() - across * angle.sin(), along * angle.sin() + across * angle.cos()], 1
     )
@@ -81,19 +83,19 @@ def checkerboard(n: int, seed: int = 0, labels: bool = False) -> Points:
 
     Returns float32 (n, 2), with `labels` also int64 (n,): the square, 0 to 7, row by row from below.
     """
-    g, y = _start(n, seed, 8)
+    n, g, y = _start(n, seed, 8)
     row = y // 2
     column = 2 * (y % 2) + row % 2  # row 0 has its black squares in columns 0 and 2, row 1 in 1 and 3
-    corner = torch.stack([column, row], 1) - 2.0
+    corner = torch.stack([column, row], 1).float() - 2.0
     # 21-bit uniforms in [0, 1), exact in float32, so that adding the corner cannot round up onto the next
     # square
-    inside = torch.randint(2**21, (n, 2), generator=g) / 2**21
+    inside = torch.randint(2**21, (n, 2), generator=g).float() / 2**21
     return _finish(SQUARE * (corner + inside), y, labels)
 
 
 def eight_centres() -> torch.Tensor:
     """Return the means of `eight_gaussians`: float32 (8, 2), on a circle of radius 2, the first at (2, 0)."""
-    return _polar(torch.full((8,), EIGHT_RADIUS), torch.arange(8) * math.pi / 4)
+    return _polar(_float32([EIGHT_RADIUS] * 8), _float32(range(8)) * math.pi / 4)
 
 
 def eight_gaussians(n: int, seed: int = 0, labels: bool = False) -> Points:
@@ -102,8 +104,8 @@ def eight_gaussians(n: int, seed: int = 0, labels: bool = False) -> Points:
     Returns float32 (n, 2), with `labels` also int64 (n,): the mode, anticlockwise from (2, 0); see
     `eight_centres`.
     """
-    g, y = _start(n, seed, 8)
-    return _finish(eight_centres()[y] + EIGHT_SIGMA * torch.randn(n, 2, generator=g), y, labels)
+    n, g, y = _start(n, seed, 8)
+    return _finish(eight_centres()[y] + EIGHT_SIGMA * _normal((n, 2), g), y, labels)
 
 
 POINTS: dict[str, Callable[..., Points]] = {
@@ -111,12 +113,24 @@ POINTS: dict[str, Callable[..., Points]] = {
 }
 
 
-def _start(n: int, seed: int, parts: int) -> tuple[torch.Generator, torch.Tensor]:
-    """A generator of its own, and the part that each point belongs to."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n, the number of points, must be a whole number of at least 1, not {n!r}.")
-    g = torch.Generator().manual_seed(seed)
-    return g, torch.randint(parts, (n,), generator=g)
+def _start(n: int, seed: int, parts: int) -> tuple[int, torch.Generator, torch.Tensor]:
+    """The number of points, a generator of its own, and the part that each point belongs to."""
+    n = whole(n, "n, the number of points,", least=1)
+    g = torch.Generator().manual_seed(whole(seed, "seed"))
+    return n, g, torch.randint(parts, (n,), generator=g)
+
+
+def _float32(values) -> torch.Tensor:
+    """Numbers as float32, whatever the default type is."""
+    return torch.tensor(list(values), dtype=torch.float32)
+
+
+def _normal(shape, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float32)
+
+
+def _uniform(shape, generator: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, generator=generator, dtype=torch.float32)
 
 
 def _finish(x: torch.Tensor, y: torch.Tensor, labels: bool) -> Points:

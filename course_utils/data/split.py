@@ -6,17 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-NO_TENSOR = (
-    "This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x (uint8) "
-    "or .float() (in [0, 1]), or its labels, .y."
-)
-
-
-def as_tensor(x) -> torch.Tensor:
-    """Return a tensor, array or list as a tensor. TypeError says what to pass in place of a Split."""
-    if isinstance(x, Split | Images):
-        x.__array__()
-    return torch.as_tensor(x)
+from course_utils.system.numbers import whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,7 +67,7 @@ class Split:
         """Return the images as float32 (N, C, H, W) in [0, 1], exactly x / 255, on the same device."""
         # A divisor on the device: with a Python number CUDA multiplies by 1/255, which is off by one unit at
         # times.
-        return self.x.to(torch.float32) / torch.full((), 255.0, device=self.x.device)
+        return self.x.to(torch.float32) / torch.full((), 255.0, dtype=torch.float32, device=self.x.device)
 
     def flat(self) -> torch.Tensor:
         """Return the images as rows: float32 (N, C·H·W) in [0, 1]."""
@@ -102,11 +92,12 @@ class Split:
     def sample(self, n: int, seed: int = 0) -> "Split":
         """Return `n` different random examples, the same for the same seed. Raises ValueError if there are
         fewer."""
+        n = whole(n, "n, the number of examples,")
         if not 0 <= n <= len(self):
             raise ValueError(
                 f"Cannot draw {n} different examples from {len(self)}; choose n up to {len(self)}."
             )
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(whole(seed, "seed"))
         return self[torch.randperm(len(self), generator=generator)[:n]]
 
     def to(self, device: torch.device | str) -> "Split":

@@ -25,7 +25,9 @@ def time_features(t: Tensor, size: int, longest: float = 1000.0) -> Tensor:
     """
     if size % 2:
         raise ValueError(f"size must be even, half sines and half cosines; got {size}.")
-    speed = torch.exp(-math.log(longest) * torch.linspace(0, 1, size // 2, device=t.device))
+    speed = torch.exp(
+        -math.log(longest) * torch.linspace(0, 1, size // 2, dtype=torch.float32, device=t.device)
+    )
     angle = t.float()[:, None] * speed  # (B, size / 2)
     return torch.cat([angle.sin(), angle.cos()], 1)
 
@@ -124,7 +126,8 @@ class UNet(nn.Module):
 
     def embed(self, t: Tensor, y: Tensor | None = None) -> Tensor:
         """Return what the blocks are told: time (B,) and label (B,) or None → (B, embedding)."""
-        told = self.embed_time(time_features(t, self.features))
+        weights = self.embed_time[0].weight
+        told = self.embed_time(time_features(t, self.features).to(weights.dtype))
         if self.embed_label is None:
             if y is not None:
                 raise ValueError("this network is unconditional: it takes no labels; build UNet(labels=10).")

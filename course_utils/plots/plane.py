@@ -58,7 +58,7 @@ def scatter(points, labels=None, ax=None, *, names=None, **kw):
 def _grid(lims, n: int, device):
     """Grid coordinates xs, ys (n,) and the points (n², 2), x fastest."""
     xlo, xhi, ylo, yhi = _limits(lims)
-    xs, ys = torch.linspace(xlo, xhi, n), torch.linspace(ylo, yhi, n)
+    xs, ys = (torch.linspace(lo, hi, n, dtype=torch.float32) for lo, hi in ((xlo, xhi), (ylo, yhi)))
     yy, xx = torch.meshgrid(ys, xs, indexing="ij")
     return xs.numpy(), ys.numpy(), torch.stack([xx.ravel(), yy.ravel()], 1).to(device or "cpu")
 

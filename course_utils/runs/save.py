@@ -39,10 +39,7 @@ def save_run(
     Raises ValueError for what does not fit, disk.CannotWrite if the disk is full or the folder read-only; an
     older run stays whole then.
     """
-    check_order(name, "cu.save_run('mine', model)")
-    folders.check_run_name(name)
-    if history is not None and not hasattr(history, "frames"):
-        raise TypeError(f"history is what cu.fit or cu.loop returns, not a {type(history).__name__}.")
+    folders.check_run_name(name, folders.runs_dir())
     named = weights.name_modules(modules)
     card = make_card(name, what=what, figures=figures or {}, history=history, modules=named, lesson=lesson)
     arrays = {}
@@ -114,7 +111,7 @@ def _put(target: Path, card: dict, named: dict, arrays: dict) -> None:
 
 def _write(folder: Path, card: dict, named: dict, arrays: dict) -> None:
     """Fill the folder of a run; the card comes last, with the checksums of the other files."""
-    folder.chmod(0o755)  # temporary folders are closed to others
+    disk.opened_to_others(folder)
     if named:
         with disk.atomic(folder / WEIGHTS) as path:
             weights.write(path, named)

@@ -1,5 +1,5 @@
-"""Weights of modules as one safetensors file: float16 on disk, checked name by name before a single one is
-set."""
+"""Weights of modules as one safetensors file: float16 on disk where that is exact enough, checked name by name
+before a single one is set."""
 
 from pathlib import Path
 
@@ -8,7 +8,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import nn
 
-HALF_MAX = torch.finfo(torch.float16).max
+EXACT = 1e-3
+"""No number that is restored is further from the saved one than this share of it."""
+SMALL = 4096
+"""A tensor of at most so many numbers, one of which float16 cannot hold, is kept in float32 as a whole."""
+APART = "!"
+"""Of a larger tensor those numbers stand apart, under its key with "!at" (their places) and "!float32"."""
 
 
 def name_modules(modules) -> dict[str, nn.Module]:
@@ -32,24 +37,50 @@ def name_modules(modules) -> dict[str, nn.Module]:
 def write(path: Path, named: dict[str, nn.Module]) -> None:
     """Write the parameters and buffers of modules; keys are NAME/STATE-DICT-KEY.
 
-    Floating-point tensors become float16, unless a value is too large for it: then float32. Integer ones are
-    kept. Raises ValueError if a weight is not finite.
+    Floating-point tensors become float16, and numbers that are too large or too small for it stay float32: a
+    schedule in a buffer ends with such. Integer tensors are kept. Raises ValueError if a weight is not finite.
     """
     content = {}
     for name, module in named.items():
         for key, tensor in module.state_dict().items():
-            content[f"{name}/{key}"] = _halved(key, tensor)
+            content |= {f"{name}/{key}{end}": part for end, part in _halved(key, tensor).items()}
     save_file(content, path, metadata={"format": "pt"})
 
 
-def _halved(key: str, tensor: torch.Tensor) -> torch.Tensor:
-    tensor = tensor.detach().cpu()
-    if tensor.is_floating_point():
-        if not tensor.isfinite().all():
-            raise ValueError(f"Weight {key!r} is infinite or NaN: such a run is not worth saving.")
-        fits = tensor.numel() == 0 or tensor.abs().max() <= HALF_MAX
-        tensor = tensor.to(torch.float16 if fits else torch.float32)
-    return tensor.clone(memory_format=torch.contiguous_format)  # own memory also for tied weights
+def _halved(key: str, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What is written of a tensor: end of its key → a tensor with memory of its own, also for tied weights."""
+    tensor = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    if not tensor.is_floating_point():
+        return {"": tensor}
+    if not tensor.isfinite().all():
+        raise ValueError(f"Weight {key!r} is infinite or NaN: such a run is not worth saving.")
+    places = _inexact(tensor, torch.float16)
+    if len(places) == 0:
+        return {"": tensor.to(torch.float16)}
+    if len(_inexact(tensor, torch.float32)):  # float64 with numbers beyond 1e±38
+        return {"": tensor}
+    if tensor.numel() <= max(SMALL, 6 * len(places)):  # a number that stands apart takes 12 bytes
+        return {"": tensor.to(torch.float32)}
+    apart = tensor.flatten()[places].to(torch.float32)
+    return {"": tensor.to(torch.float16), f"{APART}at": places, f"{APART}float32": apart}
+
+
+def _inexact(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The places (k,) of the numbers in a flat tensor that another type cannot hold to within EXACT."""
+    exact = tensor.flatten().double()
+    return ((exact.to(dtype).double() - exact).abs() > EXACT * exact.abs()).nonzero().flatten()
+
+
+def _joined(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a file by key, the numbers that stood apart back in their places."""
+    whole = {key: tensor for key, tensor in weights.items() if APART not in key}
+    for key in whole:
+        if f"{key}{APART}at" in weights:
+            places = weights[f"{key}{APART}at"]
+            full = whole[key].to(torch.float32)
+            full.view(-1)[places] = weights[f"{key}{APART}float32"]
+            whole[key] = full
+    return whole
 
 
 def match(run, modules: tuple) -> dict[str, nn.Module]:
@@ -72,12 +103,12 @@ def match(run, modules: tuple) -> dict[str, nn.Module]:
 def read_into(content: bytes, named: dict[str, nn.Module], source: str) -> None:
     """Load weights, the content of a file, into modules and set these to eval mode.
 
-    Nothing is changed unless everything fits.
-
-    Raises RuntimeError that names `source` and the differences: missing and superfluous weights, shapes.
+    Nothing is changed unless everything fits. Names that differ only by what DataParallel ("module.") and
+    `torch.compile` ("_orig_mod.") put into them are one. Raises RuntimeError that names `source` and the
+    differences: missing and superfluous weights, shapes.
     """
     try:
-        weights = load(content)
+        weights = _joined(load(content))
     except SafetensorError as error:
         raise RuntimeError(
             f"The weights of {source} cannot be read ({error}): restore the file or train again."
@@ -87,6 +118,7 @@ def read_into(content: bytes, named: dict[str, nn.Module], source: str) -> None:
     for name, module in named.items():
         prefix = f"{name}/"
         saved = {key.removeprefix(prefix): t for key, t in weights.items() if key.startswith(prefix)}
+        saved = _without_wrappers(saved, module.state_dict())
         differences += [f"{name}: {line}" for line in _differences(saved, module.state_dict())]
         parts[name] = saved
     if differences:
@@ -96,6 +128,28 @@ def read_into(content: bytes, named: dict[str, nn.Module], source: str) -> None:
     for name, module in named.items():
         module.load_state_dict(parts[name])
         module.eval()
+
+
+def _without_wrappers(saved: dict, wanted: dict) -> dict:
+    """The saved weights under the names that the module has, where only a wrapper makes the difference."""
+    if saved.keys() == wanted.keys():
+        return saved
+    names = {_bare(key): key for key in wanted}
+    found = {_bare(key): tensor for key, tensor in saved.items()}
+    one_each = len(names) == len(wanted) and len(found) == len(saved)
+    return (
+        {names[key]: tensor for key, tensor in found.items()}
+        if one_each and names.keys() == found.keys()
+        else saved
+    )
+
+
+def _bare(key: str) -> str:
+    """The name of a weight without the parts that wrappers put in."""
+    parts = [part for part in key.split(".") if part != "_orig_mod"]
+    while parts[0] == "module" and len(parts) > 1:
+        parts = parts[1:]
+    return ".".join(parts)
 
 
 def _differences(saved: dict, wanted: dict) -> list[str]:

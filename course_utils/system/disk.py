@@ -62,10 +62,19 @@ def atomic(path: Path):
         yield Path(name)
         with open(name, "rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        opened_to_others(Path(name))
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def opened_to_others(path: Path) -> None:
+    """Let others read a temporary file or folder, which is closed to them, where the disk knows of rights.
+
+    Some mounts (network drives, a shared folder of a virtual machine) refuse chmod although they can be written.
+    """
+    with contextlib.suppress(OSError):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def temporary_folder(target: Path) -> Path:

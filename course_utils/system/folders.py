@@ -69,9 +69,29 @@ def runs_dir() -> Path:
     )
 
 
-def check_run_name(name: str) -> None:
-    """Raise ValueError for a name that cannot be a file's."""
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+"""What Windows takes for a device, with any ending: a run of such a name could not be copied there."""
+
+
+def check_run_name(name: str, beside: Path | None = None, ending: str = "") -> None:
+    """Raise ValueError for a name that cannot be a file's on every system, and say why.
+
+    `beside`: the folder where it is to be kept, with this `ending`: a name there that differs in upper and
+    lower case only is the same file on Windows and macOS.
+    """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(
             f"{name!r} cannot name a run: use letters, digits, '_', '-' and '.', and no sign in front."
         )
+    why = None
+    if name.split(".")[0].lower() in DEVICES:
+        why = f"Windows takes {name.split('.')[0]!r} for a device"
+    elif name.endswith("."):
+        why = "Windows drops the dot at its end"
+    elif beside is not None and beside.is_dir():
+        there = [path.name.removesuffix(ending) for path in beside.iterdir() if path.name.endswith(ending)]
+        twin = next((old for old in there if old != name and old.lower() == name.lower()), None)
+        if twin is not None and name not in there:
+            why = f"there is {twin!r} already, which is the same file on Windows and macOS"
+    if why:
+        raise ValueError(f"{name!r} cannot name a run: {why}. Choose another name.")

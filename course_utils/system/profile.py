@@ -2,6 +2,8 @@
 
 import os
 
+from course_utils.system.numbers import whole
+
 PROFILES = ("quick", "live", "full")
 
 
@@ -27,9 +29,11 @@ def budget(live, quick=None, full=None):
     the default for quick is wanted and `live` is no whole number.
     """
     if quick is None:
-        if not isinstance(live, int) or isinstance(live, bool):
+        try:
+            live = whole(live, "live")
+        except ValueError:
             raise TypeError(
                 f"budget({live!r}) needs a second value, for the profile quick: only whole numbers have one."
-            )
+            ) from None
         quick = min(live, max(2, live // 20))
     return {"live": live, "quick": quick, "full": live if full is None else full}[profile()]

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from course_utils.system import machine
+from course_utils.system.numbers import whole
 from course_utils.system.ranks import rank
 
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch (all devices). Under torchrun each process adds its rank, so noise
-    differs."""
+    differs. Raises ValueError unless it is a whole number."""
+    seed = whole(seed, "seed")
     random.seed(seed + rank())
     np.random.seed((seed + rank()) % 2**32)
     torch.manual_seed(seed + rank())

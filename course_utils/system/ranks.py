@@ -27,8 +27,8 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 def prepare(*modules: nn.Module, device: torch.device | None = None):
     """Move modules to the device, lay them out for speed and, under torchrun, keep them equal on all ranks.
 
-    A module with 2-D convolutions becomes channels_last. In a process group the weights and buffers of rank 0
-    are sent to all ranks, and from then on every gradient is averaged over the ranks as soon as it is
+    A module with 2-D convolutions becomes channels_last (not on MPS). In a process group the weights and
+    buffers of rank 0 are sent to all ranks, and from then on every gradient is averaged over the ranks as soon as it is
     complete. That is exact for losses that are means over the batch; statistics of BatchNorm stay those of
     each rank. Modules keep their class, methods and state-dict keys, since nothing is wrapped. Calling it
     again is harmless.
@@ -40,11 +40,18 @@ def prepare(*modules: nn.Module, device: torch.device | None = None):
             raise TypeError(
                 f"prepare takes modules, got {type(module).__name__}: call it before making optimisers."
             )
-        layout = {"memory_format": torch.channels_last} if has_convolutions(module) else {}
-        module.to(device or machine.device(), **layout)
+        where = device or machine.device()
+        last = has_convolutions(module) and images_last(where)
+        module.to(where, **({"memory_format": torch.channels_last} if last else {}))
         if world_size() > 1:
             _join(module)
     return modules[0] if len(modules) == 1 else modules
+
+
+def images_last(device: torch.device) -> bool:
+    """Return whether images are laid out channels_last on a device: not on MPS, where torch 2.11 and 2.12 give
+    wrong results for BatchNorm in that layout."""
+    return torch.device(device).type != "mps"
 
 
 def has_convolutions(module: nn.Module) -> bool:

@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Mapping
+from numbers import Integral, Real
 
 import ipywidgets
 
@@ -56,7 +57,8 @@ def _is_range(min, max, step=None, value=None) -> bool:
 
 def _slider(label: str, min, max, step=None, value=None):
     """An IntSlider if every number is whole, otherwise a FloatSlider; it starts in the middle."""
-    whole = all(isinstance(v, int) for v in (min, max, step, value) if v is not None)
+    whole = all(isinstance(v, Integral) for v in (min, max, step, value) if v is not None)
+    min, max, step, value = (int(v) if whole and v is not None else v for v in (min, max, step, value))
     step = step or (1 if whole else (max - min) / 50)
     if value is None:
         value = min + int((max - min) / step / 2 + 1e-9) * step
@@ -85,9 +87,7 @@ def _choice(label: str, options: list, value=None):
     if not options:
         raise ValueError(f"Control {label!r}: the list of options is empty.")
     pairs = [option if isinstance(option, tuple) else (_text(option), option) for option in options]
-    all_numbers = len(pairs) > 2 and all(
-        isinstance(v, int | float) and not isinstance(v, bool) for _, v in pairs
-    )
+    numbers = len(pairs) > 2 and all(isinstance(v, Real) and not isinstance(v, bool) for _, v in pairs)
     value = pairs[0][1] if value is None else value
     common = {"options": pairs, "value": value, "description": label, "style": _LABEL}
     if all_numbers:
@@ -102,9 +102,9 @@ def _narrow():
 
 
 def _text(option) -> str:
-    if isinstance(option, bool) or not isinstance(option, int | float):
+    if isinstance(option, bool) or not isinstance(option, Real):
         return str(option)
-    return f"{option:,}" if isinstance(option, int) else f"{option:g}"
+    return f"{option:,}" if isinstance(option, Integral) else f"{option:g}"
 
 
 def all_values(control) -> list:

@@ -61,6 +61,19 @@ def set_picture(image, picture: Picture) -> None:
         image.width = str(picture.width)
 
 
+def close_all(*trees) -> None:
+    """Close widgets with all that is in them, and forget their callbacks. ipywidgets has a list of all widgets
+    that are open: one that is left there keeps everything alive that its callbacks hold."""
+    waiting = [widget for widget in trees if widget is not None]
+    while waiting:
+        widget = waiting.pop()
+        waiting += getattr(widget, "children", ())
+        for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
+            if isinstance(part, ipywidgets.Widget):
+                part.unobserve_all()
+                part.close()
+
+
 class Noise:
     """The random state a widget's callbacks use, so that clicking never changes what later cells draw.
 
@@ -125,6 +138,7 @@ class Panel:
         self.actions = buttons
         self.noise = noise or Noise(fixed=True)
         self.error = None
+        self.box = None  # of what is displayed in a notebook
         self.quiet = False
         self._home = turns.Home()
         self._waiting = False  # whether a redraw is already asked for
@@ -238,6 +252,10 @@ class Panel:
         """Show nothing: it is displayed already, and a cell may end with the call that made it."""
 
     def close(self) -> None:
-        """Forget the controls, so that their callbacks (and what those hold) can be freed."""
-        for widget in [*self.controls.values(), *self.buttons.values(), self.image, self.message]:
-            widget.close()
+        """Forget the controls and the functions, so that what those hold can be freed.
+
+        The panel itself may live on: IPython keeps it where a cell ended with the call that made it.
+        """
+        close_all(*self.controls.values(), *self.buttons.values(), self.image, self.message, self.box)
+        self.draw = self.error = None
+        self.actions = {}

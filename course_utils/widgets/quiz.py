@@ -3,12 +3,13 @@
 import html
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import ipywidgets
 
 from course_utils.plots.show import check_caption, escape, show_caption
 from course_utils.system import machine, ranks
-from course_utils.widgets.panel import register, view
+from course_utils.widgets.panel import close_all, register, view
 
 LETTERS = "ABCDEFGH"
 
@@ -109,8 +110,7 @@ class Quiz:
 
     def close(self) -> None:
         """Forget the controls."""
-        for widget in [*self.controls.values(), *self.feedback.values(), self.result, self.box]:
-            widget.close()
+        close_all(self.box)
 
 
 def quiz(questions: Sequence[Mapping], caption: str) -> Quiz:
@@ -136,12 +136,12 @@ def _checked(number: int, question: Mapping) -> dict:
         raise ValueError(f"Question {number} needs 2 to 8 different options.")
     if isinstance(answer, str) and answer in options:
         answer = options.index(answer)
-    if not isinstance(answer, int) or not 0 <= answer < len(options):
+    if not isinstance(answer, Integral) or not 0 <= answer < len(options):
         raise ValueError(f"Question {number}: the answer {question['answer']!r} is none of the options.")
     why = question["why"]
     if not isinstance(why, str) and not (isinstance(why, list | tuple) and len(why) == len(options)):
         raise ValueError(f"Question {number}: `why` is one text, or one text an option.")
-    return {**question, "text": str(question["text"]), "options": options, "answer": answer}
+    return {**question, "options": options, "answer": int(answer)}
 
 
 def _text(value: str):

@@ -2,8 +2,9 @@
 leaks."""
 
 import base64
-import re
+import gc
 import time
+import weakref
 from types import SimpleNamespace
 
 import ipywidgets
@@ -447,3 +448,59 @@ def test_every_control_is_labelled_and_of_the_core():
         assert getattr(entry.image, "tooltip", None) is None, (
             "a tooltip breaks the view of an Image in ipywidgets 8"
         )
+
+
+# What a cell that is run again leaves behind
+
+
+class Heavy:
+    """What a lesson's drawing function holds: something large."""
+
+    def __init__(self):
+        self.ballast = np.zeros(1_000)
+
+
+def cell_with(kind):
+    """Run the cell of a widget; return its panel and a weak reference to what its functions hold."""
+    heavy = Heavy()
+
+    def draw(*_, **__):
+        assert heavy is not None
+        return bar()
+
+    made = {
+        "explore": lambda: cu.explore(draw, "A bar.", k=(0, 3), surprise=True, play=True, static=draw),
+        "plane": lambda: cu.plane(draw, "A plane."),
+        "scrub": lambda: cu.scrub([draw, draw], ["a", "b"], "Frames."),
+        "stepper": lambda: cu.stepper(0, {"Step": lambda s: (heavy, s)[1] + 1}, draw, "Steps."),
+    }[kind]()
+    return made, weakref.ref(heavy)
+
+
+@pytest.mark.parametrize("kind", ["explore", "plane", "scrub", "stepper"])
+def test_of_a_cell_that_is_run_six_times_one_widget_stays_alive(kind, notebook):
+    shown, alive, open_widgets = [], [], []
+    with notebook():
+        for _ in range(6):
+            made, held = cell_with(kind)
+            shown.append(made)  # as IPython keeps what a cell ends with
+            alive.append(held)
+            open_widgets.append(count_open())
+    gc.collect()
+    assert [held() is not None for held in alive] == [False] * 5 + [True]
+    assert len(set(open_widgets)) == 1
+    shown[-1].try_all()
+    assert shown[-1].error is None
+
+
+def count_open():
+    """How many widgets ipywidgets knows to be open."""
+    return len(getattr(ipywidgets.widgets.widget, "_instances", ()) or ipywidgets.Widget._active_widgets)
+
+
+def test_a_quiz_that_is_run_again_leaves_nothing_open(notebook):
+    with notebook():
+        cu.quiz(QUESTIONS, "Two questions.")
+        first = count_open()
+        cu.quiz(QUESTIONS, "Two questions.")
+    assert count_open() == first
