@@ -2,6 +2,7 @@
 loss."""
 
 from course_utils.train.ema import EMA
+from course_utils.train.feed import Feed
 from course_utils.train.fit import fit
 from course_utils.train.history import History
 from course_utils.train.interrupts import OutOfMemory
@@ -9,4 +10,4 @@ from course_utils.train.loop import loop
 from course_utils.train.resume import forget
 from course_utils.train.rounds import each
 
-__all__ = ["EMA", "History", "OutOfMemory", "each", "fit", "forget", "loop"]
+__all__ = ["EMA", "Feed", "History", "OutOfMemory", "fit", "forget", "loop"]

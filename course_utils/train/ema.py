@@ -24,7 +24,7 @@ class EMA:
             raise ValueError(
                 f"ema is the decay of the average, a number in [0, 1) such as 0.999; got {decay}."
             )
-        self.decay = decay
+        self.decay = float(decay)
         self.updates = 0
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
         self._kept = _tensors(self.module)

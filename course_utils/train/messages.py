@@ -1,7 +1,9 @@
 """What a training call tells its reader: why it ended, and what to do next."""
 
-BAD_DATA = "the data themselves hold NaN or infinite numbers: look at what made them"
-BAD_WEIGHTS = "the weights were not finite before this training began: make the model anew"
+import re
+
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+"""Colours of a terminal, with which torch writes some errors."""
 REMEDIES = "a smaller lr, clip=1.0, no log or division of numbers that can be 0"
 
 
@@ -29,9 +31,19 @@ def diverged(losses: dict[str, float], good: int, step: int, cause: str = "") ->
     )
 
 
-def resumed(name: str, step: int, total: int) -> str:
-    """Return the line that says that a training goes on."""
-    return f"{name}: resumed after step {step:,} of {total:,}."
+def resumed(name: str, step: int, total: int, begins_anew: list[str]) -> str:
+    """Return the line that says that a training goes on.
+
+    `begins_anew`: the names of the values that the training changes and that are not saved.
+    """
+    line = f"{name}: resumed after step {step:,} of {total:,}."
+    if begins_anew:
+        named = ", ".join(begins_anew[:5]) + (", …" if len(begins_anew) > 5 else "")
+        line += (
+            f"\nNot saved, and as this process has it: {named}. If the training depends on it, let the loss ask "
+            "for the step (a parameter named `step`), or keep it in a buffer of the model."
+        )
+    return line
 
 
 def trained_before(name: str) -> str:
@@ -65,7 +77,7 @@ def out_of_memory(device, steps: int, batch_size: int | None, error: BaseExcepti
 
 def cannot_be_read(name: str, path, error: Exception) -> str:
     """Return what to say of a resume state that is damaged."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = ESCAPES.sub("", str(error)).splitlines()[0] if str(error) else type(error).__name__
     return f"The resume state of {name!r} ({path}) cannot be read: {reason}. {_start_over(name)}"
 
 

@@ -7,7 +7,7 @@ import torch
 
 from course_utils.plots import images
 from course_utils.plots.picture import close
-from course_utils.system import randomness, ranks
+from course_utils.system import machine, randomness, ranks
 from course_utils.system.profile import budget
 from course_utils.train.interrupts import evaluation
 
@@ -59,8 +59,22 @@ class Previews:
     def _eyes_only(self):
         """Within the block nothing learns, and the generators are as before it afterwards."""
         averaged = self.average.applied() if self.average else contextlib.nullcontext()
-        with averaged, randomness.forked(), evaluation(self.modules), torch.no_grad():
+        with averaged, randomness.forked(), evaluation(self.modules), torch.no_grad(), _figures_closed():
             yield
+
+
+@contextlib.contextmanager
+def _figures_closed():
+    """Close the figures that are opened within the block; in a notebook those stay that a preview wants seen."""
+    import matplotlib.pyplot as plt
+
+    before = set(plt.get_fignums())
+    try:
+        yield
+    finally:
+        if not machine.in_notebook():
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
 
 
 def preview_steps(total: int, start: int = 0, wanted=None) -> list[int]:

@@ -1,6 +1,8 @@
 """The usual parts of a training step: losses, optimiser, schedule, mixed precision."""
 
 import contextlib
+import functools
+import inspect
 import math
 from dataclasses import dataclass
 
@@ -46,6 +48,34 @@ def as_losses(out) -> dict:
     return losses
 
 
+def handing_over_step(function):
+    """Return call(t, *arguments) for a function, which gets the step t, from 0, if it asks for it.
+
+    It asks with a parameter called `step` that nothing else fills: without a default, or with 0 or None. A
+    training that is resumed goes on counting, unlike a counter that the function keeps itself.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some functions written in C do not say
+        parameters = []
+    place = next((number for number, p in enumerate(parameters) if p.name == "step" and _asks(p)), None)
+    if place is None:
+        return lambda t, *arguments: function(*arguments)
+    named = parameters[place].kind is inspect.Parameter.KEYWORD_ONLY
+
+    def call(t, *arguments):
+        return function(*arguments, step=t) if named or place >= len(arguments) else function(*arguments)
+
+    return call
+
+
+def _asks(parameter: inspect.Parameter) -> bool:
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    default = parameter.default
+    nothing = default is inspect.Parameter.empty or default is None or (type(default) is int and default == 0)
+    return parameter.kind in kinds and nothing
+
+
 def make_optimiser(kind, model: nn.Module, lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """Return the optimiser of a model, fused where the device has that; `kind` as in `fit`."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -61,10 +91,24 @@ def make_optimiser(kind, model: nn.Module, lr: float, weight_decay: float = 0.0)
         return made
     if kind not in kinds:
         raise ValueError(f"optimiser is 'adam', 'adamw', 'sgd' or a function of the weights; not {kind!r}.")
+    sparse = any(getattr(part, "sparse", False) for part in model.modules())  # an nn.Embedding
+    fused = not sparse and all(
+        _has_fused(kinds[kind], *pair) for pair in {(w.device, w.dtype) for w in weights}
+    )
+    return kinds[kind](weights, lr=lr, weight_decay=weight_decay, **({"fused": True} if fused else {}))
+
+
+@functools.cache
+def _has_fused(kind, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a kind of optimiser has a fused kernel for weights of a device and type: a step of one number
+    tells, since some are refused at their first step only (complex weights)."""
+    weight = torch.zeros(1, device=device, dtype=dtype, requires_grad=True)
+    weight.grad = torch.zeros_like(weight)
     try:
-        return kinds[kind](weights, lr=lr, weight_decay=weight_decay, fused=True)
-    except RuntimeError:  # this device or dtype has no fused kernel
-        return kinds[kind](weights, lr=lr, weight_decay=weight_decay)
+        kind([weight], lr=1e-3, fused=True).step()
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True
 
 
 def make_schedule(schedule, opt: torch.optim.Optimizer, total: int):

@@ -12,11 +12,11 @@ import torch
 
 from course_utils.system import disk, folders, randomness, ranks
 from course_utils.system.profile import profile
-from course_utils.train import fingerprint, messages
+from course_utils.train import fingerprint, messages, plain
 from course_utils.train.snapshot import Snapshot, tensors
 
-FORMAT = 2
-"""Of a resume state; a run's card has a format of its own. 2: random states as plain tuples."""
+FORMAT = 3
+"""Of a resume state; a run's card has a format of its own. 3: the data and all settings are in the identity."""
 AUTOMATIC = r"-[0-9a-f]{8}-\d+"
 """What `automatic_name` puts behind the name of the script."""
 
@@ -90,16 +90,22 @@ def _first_batch(batches):
 def write_resume(path: Path, snapshot: Snapshot, identity: dict, record: dict) -> None:
     """Write a resume state atomically: the snapshot, what it belongs to (fingerprint) and the history so far.
 
-    Raises disk.CannotWrite if the disk refuses; an older state stays as it is.
+    Raises disk.CannotWrite if the disk refuses, or if the state holds what could not be read again; an older
+    state stays as it is.
     """
-    content = {
-        "format": FORMAT,
-        "step": snapshot.step,
-        "state": snapshot.copy,
-        "random": snapshot.random_of_ranks,
-        "identity": identity,
-        "history": record,
-    }
+    content = plain.packed(
+        {
+            "format": FORMAT,
+            "step": snapshot.step,
+            "state": snapshot.copy,
+            "random": snapshot.random_of_ranks,
+            "identity": identity,
+            "history": record,
+        }
+    )
+    found = plain.unreadable(content["state"], "the state")
+    if found:
+        raise disk.CannotWrite(f"{found[0].upper()}{found[1:]}, which could not be read again.")
     with disk.explained(path, "What was trained is in the model, and an older state stays as it is."):
         disk.sweep(path.parent)
         with disk.atomic(path) as temporary:
@@ -121,26 +127,12 @@ def read_resume(path: Path, name: str, identity: dict) -> dict | None:
             raise ValueError("it is damaged, a checksum differs")
         saved = torch.load(path, map_location="cpu", weights_only=True)
         if saved["format"] != FORMAT:
-            raise ValueError(f"format {saved['format']}, not {FORMAT}")
-        _check_content(saved)
+            raise ValueError(
+                f"it was saved by another version of the course (format {saved['format']}, not {FORMAT})"
+            )
     except Exception as error:
         raise RuntimeError(messages.cannot_be_read(name, path, error)) from None
     changes = fingerprint.differences(saved["identity"], identity)
     if changes:
         raise RuntimeError(messages.does_not_fit(name, saved["step"], changes))
-    return saved
-
-
-def _check_content(saved: dict) -> None:
-    """Raise ValueError unless a resume state has all its parts, each of its kind."""
-    kinds = {"step": int, "state": dict, "random": list, "identity": dict, "history": dict}
-    wrong = [key for key, kind in kinds.items() if not isinstance(saved.get(key), kind)]
-    if not wrong:
-        parts = {"steps": list, "values": dict, "seconds": float | int, "frames": list, "frame_steps": list}
-        wrong = [
-            f"history's {key}"
-            for key, kind in parts.items()
-            if not isinstance(saved["history"].get(key), kind)
-        ]
-    if wrong:
-        raise ValueError(f"it lacks {', '.join(wrong)}")
+    return plain.unpacked(saved)

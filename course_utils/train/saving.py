@@ -3,8 +3,10 @@
 import time
 import warnings
 
+import torch
+
 from course_utils.system import disk, randomness, ranks
-from course_utils.train import messages, resume, snapshot
+from course_utils.train import fingerprint, messages, plain, resume, snapshot
 
 SAVE_SECONDS = 15.0
 """A training call that has a name saves its state at log points, but at most this often …"""
@@ -15,13 +17,15 @@ SAVE_SHARE = 30
 class Saving:
     """The saved state of one training call. Without a `name` nothing is read or written.
 
-    `identity`: its fingerprint. `copied`: the Snapshot that is written. `start`: after which step an earlier
-    call left off, 0 if there was none. `refusal`: what the disk said at the last save, "" if it took it.
+    `identify`: a function without arguments that returns the call's fingerprint. `copied`: the Snapshot that
+    is written. `start`: after which step an earlier call left off, 0 if there was none. `refusal`: what the
+    disk said at the last save, "" if it took it.
     """
 
-    def __init__(self, name: str | None, identity: dict, copied: snapshot.Snapshot, history):
+    def __init__(self, name: str | None, identify, copied: snapshot.Snapshot, history):
         self.name = name
-        self.identity = identity
+        self.identify = identify
+        self.identity = identify() if name else {}
         self.snapshot = copied
         self.history = history
         self.start = 0
@@ -31,9 +35,10 @@ class Saving:
 
     def resume(self) -> None:
         """Take up the state that an earlier call with this name left, if any. RuntimeError if it does not
-        fit."""
+        fit, TypeError if a state holds what could not be saved."""
         if self.name is None:
             return
+        plain.check({name: part.state_dict() for name, part in self.snapshot.state.items()})
         saved = resume.read_resume(resume.resume_path(self.name), self.name, self.identity)
         ranks.wait_for_all()  # nobody may write the file before everybody has read it
         if saved is None:
@@ -43,7 +48,11 @@ class Saving:
         self.history.load_state_dict(saved["history"])
         randomness.restore(saved["random"][ranks.rank()])
         if ranks.rank() == 0 and self.start < self.history.total:
-            print(messages.resumed(self.name, self.start, self.history.total))
+            kept = [
+                name for name, part in self.snapshot.state.items() if not isinstance(part, torch.nn.Module)
+            ]
+            begins_anew = fingerprint.varying(saved["identity"], kept)
+            print(messages.resumed(self.name, self.start, self.history.total, begins_anew))
 
     def due(self) -> bool:
         """Return whether the last save is long enough ago."""
@@ -68,4 +77,5 @@ class Saving:
 
     def _write(self) -> None:
         record = self.history.state_dict(self.snapshot.step)
-        resume.write_resume(resume.resume_path(self.name), self.snapshot, self.identity, record)
+        identity = fingerprint.steady(self.identity, self.identify())
+        resume.write_resume(resume.resume_path(self.name), self.snapshot, identity, record)

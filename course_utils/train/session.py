@@ -79,7 +79,10 @@ class Session:
     def begin(self) -> None:
         """Go to train mode, keep the first snapshot, show the first preview."""
         for module in self.modules:
+            frozen = _frozen_parts(module)
             module.train()
+            for part in frozen:
+                part.eval()
         self.saving.snapshot.take(self.saving.start)
         self._preview(self.saving.start)
 
@@ -207,6 +210,21 @@ class Session:
         if self.out_of_memory:
             raise OutOfMemory(self.out_of_memory)
         return self.history
+
+
+def _frozen_parts(module: nn.Module) -> list[nn.Module]:
+    """The parts in eval mode whose weights are all frozen: their statistics (BatchNorm) are to stay as well.
+
+    None in a module that is frozen as a whole: a step that freezes the critic in turn leaves one so behind.
+    """
+    if not any(weight.requires_grad for weight in module.parameters()):
+        return []
+    return [part for part in module.modules() if not part.training and _is_frozen(part)]
+
+
+def _is_frozen(part: nn.Module) -> bool:
+    weights = list(part.parameters())
+    return bool(weights) and not any(weight.requires_grad for weight in weights)
 
 
 def _that_count(values: dict[str, float]) -> dict[str, float]:

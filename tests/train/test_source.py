@@ -180,8 +180,12 @@ def test_weights_counts_and_simple_state_are_not_read_as_code():
 # One fingerprint in a notebook and a script, and under all versions of Python
 
 FUNCTIONS = '''
+import abc
+import dataclasses
+import enum
 import functools
 import math as m
+import typing
 
 SCALE = 2
 NAMES = ("a", "ä")
@@ -226,6 +230,38 @@ def cached(x: "list[int]", /) -> int:
 
 
 pair = (lambda x: x[0, 1], lambda x: f"{x!s}")
+constant = (lambda x: (1, 2), lambda x: 1 + 2, lambda x: None)
+
+
+@dataclasses.dataclass
+class Config:
+    beta: float = 4.0
+    names: list = dataclasses.field(default_factory=list)
+
+    def twice(self):
+        return 2 * self.beta
+
+
+class Pair(typing.NamedTuple):
+    first: int = 3
+
+
+class Kind(enum.Enum):
+    ONE = 1
+
+
+class Base(abc.ABC):
+    k = 3
+
+    @abc.abstractmethod
+    def f(self): ...
+
+
+config, two, kind = Config(), Pair(), Kind.ONE
+
+
+def settings(x):
+    return config.twice() + two.first + (kind is Kind.ONE), Base
 '''
 
 CODE = """
@@ -233,8 +269,8 @@ import json, runpy, sys
 source = runpy.run_path(sys.argv[1])
 lesson = runpy.run_path(sys.argv[2])
 found = {}
-functions = [lesson[name] for name in ("helper", "loss", "later")]
-for function in [*functions, lesson["cached"].__wrapped__, *lesson["pair"]]:
+functions = [lesson[name] for name in ("helper", "loss", "later", "settings")]
+for function in [*functions, lesson["cached"].__wrapped__, *lesson["pair"], *lesson["constant"]]:
     source["describe"]("step", function, found, set())
 assert not any(value.startswith(source["COMPILED"]) for value in found.values()), found
 assert "torch" not in sys.modules

@@ -3,6 +3,7 @@
 import inspect
 import re
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import course_utils as cu
 from course_utils.system import folders, machine
-from course_utils.train import history, previews
+from course_utils.train import history, previews, recipe
 from course_utils.train.ema import EMA
 from course_utils.train.loop import log_interval
 from course_utils.train.recipe import make_optimiser
@@ -513,3 +514,67 @@ def test_log_points_are_neither_rare_nor_costly(total):
     every = log_interval(total)
     assert 1 <= every <= total and min(total, 8) <= total // every
     assert every >= 20 or total < 200
+
+
+class Complex(nn.Module):
+    """A model with complex weights, for which fused optimisers have no kernel."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+
+    def forward(self, x):
+        return (self.weight * x).abs()
+
+
+class Looked(nn.Module):
+    """An embedding with sparse gradients, which no fused optimiser takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(2, 2, sparse=True)
+
+    def forward(self, x):
+        return self.table((x[:, 0] > 0).long())
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_weights_without_a_fused_kernel_train_without_it(kind):
+    opt = make_optimiser(kind, Complex(), 0.1)
+    assert not opt.param_groups[0].get("fused")
+    assert cu.fit(Complex(), plain_loss, points(), steps=3, optimiser=kind).steps[-1] == 3
+    assert make_optimiser(kind, mlp(), 0.1).param_groups[0]["fused"]
+
+
+def test_sparse_gradients_train_without_a_fused_kernel():
+    assert cu.fit(Looked(), plain_loss, points(), steps=3, optimiser="sgd").steps[-1] == 3
+
+
+def test_a_kernel_that_fails_at_its_first_step_only_is_not_used(monkeypatch):
+    plain = torch.optim.Adam.step
+
+    def refusing(self, *args, **kwargs):
+        if self.param_groups[0]["fused"]:
+            raise RuntimeError("this device has no such kernel")
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", refusing)
+    recipe._has_fused.cache_clear()
+    assert cu.fit(mlp(), plain_loss, points(), steps=3).steps[-1] == 3
+    recipe._has_fused.cache_clear()
+
+
+@pytest.mark.parametrize("returned", ["figure", "images", "nothing"])
+def test_previews_leave_no_figure_open(returned):
+    def preview(step):
+        figure, ax = plt.subplots()
+        return {"figure": figure, "images": torch.zeros(1, 28, 28), "nothing": None}[returned]
+
+    plt.close("all")
+    mine = plt.figure()
+    for _ in range(2):
+        cu.fit(
+            mlp(), plain_loss, points(), steps=12, preview=preview, preview_at=list(range(12)), log_every=1
+        )
+    assert plt.get_fignums() == [mine.number]
+    plt.close("all")
