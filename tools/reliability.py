@@ -71,6 +71,10 @@ LIMITS = """
   the check says so.
 - **What a killed process leaves half-written** is removed when something is saved in that folder a day later.
 - **Two kernels that train under one name** each keep a whole state; the one that saves last is what is resumed.
+- **Loaders that cannot be resumed bit by bit**: those whose data set keeps a generator or a position of its own, and
+  those whose workers outlive an epoch (`persistent_workers`). They are resumed with the right number of steps.
+- **What is compared when a training is resumed**: tensors, arrays and settings in full; of data read from files only
+  their names. What the loss itself changes (a counter in a dict) is not saved, and named at the resume.
 """
 
 
