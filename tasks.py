@@ -335,6 +335,7 @@ WORDS = (
     stale,
     full,
     new,
+    mutate,
     arena,
     bench,
     setup,

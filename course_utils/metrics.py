@@ -58,7 +58,7 @@ def features(images: Tensor, batch_size: int = 1000) -> Tensor:
 
 def _exact(x: Tensor) -> Tensor:
     """As float64 on the CPU: features may come from any device, and Apple's has no float64."""
-    return torch.as_tensor(x).cpu().double()
+    return as_tensor(x).cpu().double()
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     2."""
     if len(x) < 2:
         raise ValueError(f"A covariance needs at least two samples, got {len(x)}.")
-    x = as_tensor(x).double()
+    x = _exact(x)
     if x.ndim != 2 or not x.isfinite().all():
         wrong = f"have shape {tuple(x.shape)}" if x.ndim != 2 else "hold NaN or infinite numbers"
         raise ValueError(f"Features are finite numbers (N, D); these {wrong}.")
@@ -83,7 +83,8 @@ def gaussian_frechet(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
         raise ValueError(
             f"Both sets must have features of one dimension; theirs have {len(mean_a)} and {len(mean_b)}."
         )
-    values, vectors = torch.linalg.eigh(cov_a.double())
+    mean_a, cov_a, mean_b, cov_b = map(_exact, (mean_a, cov_a, mean_b, cov_b))
+    values, vectors = torch.linalg.eigh(cov_a)
     root_a = vectors * values.clamp_min(0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
@@ -354,7 +355,7 @@ def kid(a: Tensor, b: Tensor) -> float:
     Unlike the Fréchet distance its expectation does not depend on n; it can be negative (Bińkowski et al.,
     2018). Raises ValueError for fewer than two features in either set: it compares pairs within each.
     """
-    a, b = torch.as_tensor(a).double(), torch.as_tensor(b).double()
+    a, b = _exact(a), _exact(b)
     if min(len(a), len(b)) < 2:
         raise ValueError(
             f"KID compares pairs within each set: give at least two samples in each, not {len(a)} and {len(b)}."
@@ -381,7 +382,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]
     Precision and recall by k-NN balls (Kynkäänniemi et al., 2019); density and coverage (Naeem et al., 2020).
     Raises ValueError if either set has no more than k points.
     """
-    real, fake = as_tensor(real).double(), as_tensor(fake).double()
+    real, fake = _exact(real), _exact(fake)
     if k < 1:
         raise ValueError(f"k is the number of neighbours, at least 1, not {k}.")
     if min(len(real), len(fake)) <= k:

@@ -66,6 +66,7 @@ def setup(seed: int = 0) -> torch.device:
     Raises ValueError if COURSE_PROFILE holds an unknown word or the seed is no whole number.
     """
     seed = whole(seed, "seed")
+    _print_any_sign()
     line = describe()
     _join_process_group()
     seed_everything(seed)

@@ -13,7 +13,6 @@ batches of one process with W times the batch size.
 """
 
 import hashlib
-import operator
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -47,10 +46,6 @@ class Batches:
         for name, flag in (("labels", labels), ("shuffle", shuffle), ("drop_last", drop_last)):
             if flag not in (True, False):
                 raise TypeError(f"{name} is True or False, not {flag!r}.")
-        try:
-            batch_size = operator.index(batch_size)
-        except TypeError:
-            raise TypeError(f"batch_size is a whole number, not {batch_size!r}.") from None
         tensors, self._bare = _tensors(data, labels)
         self.rank, self.world = ranks.rank(), ranks.world_size()
         self.batch_size, self.seed = whole(batch_size, "batch_size"), whole(seed, "seed")
@@ -80,6 +75,10 @@ class Batches:
                 f"The last batch has {self.n % total} rows for {self.world} processes: use drop_last=True or"
                 " another batch_size."
             )
+
+    def finite(self) -> bool:
+        """Return whether all the data are finite numbers."""
+        return all(bool(t.isfinite().all()) for t in self._tensors if t.is_floating_point())
 
     def contents(self) -> tuple[torch.Tensor, ...]:
         """Return the tensors that the batches are made of; do not change them."""

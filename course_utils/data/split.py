@@ -8,6 +8,18 @@ import torch
 
 from course_utils.system.numbers import whole
 
+NO_TENSOR = (
+    "This is a Split, images with their labels, where a tensor or array is needed: pass its images, .x (uint8) "
+    "or .float() (in [0, 1]), or its labels, .y."
+)
+
+
+def as_tensor(x) -> torch.Tensor:
+    """Return a tensor, array or list as a tensor. TypeError says what to pass in place of a Split."""
+    if isinstance(x, Split | Images):
+        x.__array__()
+    return torch.as_tensor(x)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:

@@ -39,7 +39,10 @@ def save_run(
     Raises ValueError for what does not fit, disk.CannotWrite if the disk is full or the folder read-only; an
     older run stays whole then.
     """
+    check_order(name, "cu.save_run('mine', model)")
     folders.check_run_name(name, folders.runs_dir())
+    if history is not None and not hasattr(history, "frames"):
+        raise TypeError(f"history is what cu.fit or cu.loop returns, not a {type(history).__name__}.")
     named = weights.name_modules(modules)
     card = make_card(name, what=what, figures=figures or {}, history=history, modules=named, lesson=lesson)
     arrays = {}

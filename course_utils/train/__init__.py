@@ -10,4 +10,4 @@ from course_utils.train.loop import loop
 from course_utils.train.resume import forget
 from course_utils.train.rounds import each
 
-__all__ = ["EMA", "Feed", "History", "OutOfMemory", "fit", "forget", "loop"]
+__all__ = ["EMA", "Feed", "History", "OutOfMemory", "each", "fit", "forget", "loop"]

@@ -3,23 +3,12 @@
 import inspect
 import math
 import numbers
-import operator
 from collections.abc import Callable
 
 from torch import nn
 
-
-def whole(name: str, value, least: int = 1) -> int:
-    """Return a whole number as int. TypeError if it is none, ValueError below `least`."""
-    if isinstance(value, float) and value.is_integer():
-        raise TypeError(f"{name} is a whole number: write {name}={int(value)}, not {value!r}.")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is a whole number, not {value!r}.") from None
-    if number < least or isinstance(value, bool):
-        raise ValueError(f"{name} must be at least {least}; got {name}={value}.")
-    return number
+from course_utils.system.numbers import whole
+from course_utils.train.recipe import handing_over_step
 
 
 def positive(name: str, value, without: str = "") -> None:
@@ -33,9 +22,9 @@ def check_limits(preview_at, minutes, log_every) -> None:
     """Raise for what `loop` cannot mean."""
     positive("minutes", minutes, "no cap")
     if log_every is not None:
-        whole("log_every", log_every)
+        whole(log_every, "log_every", least=1)
     for step in () if preview_at is None else preview_at:
-        whole("preview_at", step, least=0)
+        whole(step, "preview_at", least=0)
 
 
 def check_rates(lr, clip, weight_decay) -> None:
@@ -60,17 +49,19 @@ class Watched:
 
     def __init__(self, loss_fn: Callable, model: nn.Module):
         self.loss_fn = loss_fn
+        self.call = handing_over_step(loss_fn)
         self.model = model
         self.calls = 0
 
-    def __call__(self, *batch):
-        """Return `loss_fn(model, *batch)`. TypeError or ValueError if one of the two does not hold."""
+    def __call__(self, step: int, *batch):
+        """Return `loss_fn(model, *batch)`, which is told the step if it asks for it. TypeError or ValueError if
+        one of the two does not hold."""
         if self.calls == 0:
             _check_arguments(self.loss_fn, self.model, batch)
         elif self.calls == 1:  # the gradients of the first step are still there
             _check_reached(self.model)
         self.calls += 1
-        return self.loss_fn(self.model, *batch)
+        return self.call(step, self.model, *batch)
 
 
 def _check_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> None:
@@ -80,7 +71,8 @@ def _check_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> None:
     except (TypeError, ValueError):  # not written in Python
         return
     try:
-        signature.bind(model, *batch)
+        told = "step" in signature.parameters and not _binds(signature, model, *batch)
+        signature.bind(model, *batch, **({"step": 0} if told else {}))
     except TypeError as error:
         parts = "one tensor, x" if len(batch) == 1 else f"{len(batch)} parts"
         raise TypeError(
@@ -88,6 +80,14 @@ def _check_arguments(loss_fn: Callable, model: nn.Module, batch: tuple) -> None:
             f"loss_fn{signature} ({error}). cu.Batches(split, size, labels=True) gives (x, y), and without "
             "labels it gives x."
         ) from None
+
+
+def _binds(signature: inspect.Signature, *arguments) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_reached(model: nn.Module) -> None:

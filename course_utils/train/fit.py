@@ -12,7 +12,6 @@ from course_utils.train.loop import loop, planned
 from course_utils.train.recipe import (
     Recipe,
     as_losses,
-    handing_over_step,
     make_optimiser,
     make_schedule,
     mixed_precision,
@@ -31,9 +30,8 @@ def fit(
     too). `ema`: decay of an averaged copy, which previews see; it is returned as `history.ema`. `clip`:
     largest norm of the gradient. `optimiser`: "adam", "adamw", "sgd", or a function of the parameters.
     `schedule`: "cosine", or a function of the fraction done that returns a factor for `lr`. Rest as in `loop`.
-    A loss with a parameter `step` is told the number of the step, from 0: a warm-up then goes on after a resume.
-    With a `name` model, optimiser, schedule, average, history and random states are saved; what the loss itself
-    keeps, a counter in a dict say, is not. A part in eval mode with all its weights frozen stays in eval mode.
+    A loss with a parameter `step` is told the number of the step, from 0, also after a resume: with a `name` all
+    is saved but what the loss itself keeps, a counter say. A frozen part in eval mode stays in eval mode.
     """
     check_rates(lr, clip, weight_decay)
     prepare(model)
@@ -41,11 +39,11 @@ def fit(
     schedule = make_schedule(schedule, opt, planned(steps, full))
     average = EMA(model, ema) if ema else None
     autocast, scaler = mixed_precision(next(model.parameters()).device)
-    loss_at = handing_over_step(loss_fn)
+    loss = Watched(loss_fn, model)
 
     def one_step(*batch, step):
         with autocast():
-            losses = as_losses(loss_at(step, model, *batch))
+            losses = as_losses(loss(step, *batch))
         opt.zero_grad(set_to_none=True)
         scaler.scale(losses["loss"]).backward()
         if clip:

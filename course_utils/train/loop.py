@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from torch import nn
 
-from course_utils.system import folders, machine, randomness, ranks
+from course_utils.system import folders, machine, randomness, ranks, turns
 from course_utils.system.numbers import whole
 from course_utils.system.profile import budget, profile
 from course_utils.train import fingerprint, resume
-from course_utils.train.arguments import check_limits, whole
+from course_utils.train.arguments import check_limits
 from course_utils.train.ema import EMA
 from course_utils.train.feed import Feed, summary
 from course_utils.train.history import History
@@ -44,9 +44,9 @@ def loop(
     RuntimeError where a resume does not fit.
     """
     total = planned(steps, full)
+    check_limits(preview_at, minutes, log_every)
     seed = whole(seed, "seed")
     every = log_interval(total) if log_every is None else whole(log_every, "log_every", least=1)
-    call = handing_over_step(step)
     history = History(name, seed, total)
     unnamed = name is None and full is not None and profile() == "full"
     with turns.turn():  # the model and the generators are this training's until it ends
@@ -54,14 +54,15 @@ def loop(
             step, batches, state, history, recipe, resumable=unnamed or name is not None, preview=preview,
             preview_at=preview_at, minutes=minutes,
         )  # fmt: skip
-        _repeat(step, session, log_every or log_interval(total))
+        _repeat(handing_over_step(step), session, every)
         return session.result()
 
 
-def _repeat(step: Callable, session: Session, every: int) -> None:
-    """Call `step` until the training is over, with a log point `every` so many steps."""
+def _repeat(call: Callable, session: Session, every: int) -> None:
+    """Take steps until the training is over, with a log point `every` so many steps."""
     feed = session.feed
     pending = session.pending
+    total = session.history.total
     with session, feed:
         session.begin()
         for t in session.steps():

@@ -4,6 +4,9 @@ import re
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 """Colours of a terminal, with which torch writes some errors."""
+
+BAD_DATA = "the data themselves hold NaN or infinite numbers: look at what made them"
+BAD_WEIGHTS = "the weights were not finite before this training began: make the model anew"
 REMEDIES = "a smaller lr, clip=1.0, no log or division of numbers that can be 0"
 
 

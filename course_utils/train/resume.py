@@ -130,9 +130,25 @@ def read_resume(path: Path, name: str, identity: dict) -> dict | None:
             raise ValueError(
                 f"it was saved by another version of the course (format {saved['format']}, not {FORMAT})"
             )
+        _check_content(saved)
     except Exception as error:
         raise RuntimeError(messages.cannot_be_read(name, path, error)) from None
     changes = fingerprint.differences(saved["identity"], identity)
     if changes:
         raise RuntimeError(messages.does_not_fit(name, saved["step"], changes))
     return plain.unpacked(saved)
+
+
+def _check_content(saved: dict) -> None:
+    """Raise ValueError unless a resume state has all its parts, each of its kind."""
+    kinds = {"step": int, "state": dict, "random": list, "identity": dict, "history": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(saved.get(key), kind)]
+    if not wrong:
+        parts = {"steps": list, "values": dict, "seconds": float | int, "frames": list, "frame_steps": list}
+        wrong = [
+            f"history's {key}"
+            for key, kind in parts.items()
+            if not isinstance(saved["history"].get(key), kind)
+        ]
+    if wrong:
+        raise ValueError(f"it lacks {', '.join(wrong)}")

@@ -1,7 +1,6 @@
 """The controls of widgets, made from the values a lesson gives."""
 
 import math
-import numbers
 from collections.abc import Mapping
 from numbers import Integral, Real
 
@@ -48,10 +47,10 @@ def make_control(name: str, spec):
 def _is_range(min, max, step=None, value=None) -> bool:
     """Whether these are finite numbers that a slider can run through."""
     given = [number for number in (min, max, step, value) if number is not None]
-    if not all(isinstance(number, numbers.Real) and math.isfinite(number) for number in given):
+    if not all(isinstance(number, Real) and math.isfinite(number) for number in given):
         return False
     if step is None:
-        step = 1 if all(isinstance(number, int) for number in given) else (max - min) / 50
+        step = 1 if all(isinstance(number, Integral) for number in given) else (max - min) / 50
     return min < max and step > 0 and (max - min) / step <= MOST_POSITIONS
 
 
@@ -87,7 +86,7 @@ def _choice(label: str, options: list, value=None):
     if not options:
         raise ValueError(f"Control {label!r}: the list of options is empty.")
     pairs = [option if isinstance(option, tuple) else (_text(option), option) for option in options]
-    numbers = len(pairs) > 2 and all(isinstance(v, Real) and not isinstance(v, bool) for _, v in pairs)
+    all_numbers = len(pairs) > 2 and all(isinstance(v, Real) and not isinstance(v, bool) for _, v in pairs)
     value = pairs[0][1] if value is None else value
     common = {"options": pairs, "value": value, "description": label, "style": _LABEL}
     if all_numbers:

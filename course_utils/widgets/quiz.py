@@ -141,7 +141,7 @@ def _checked(number: int, question: Mapping) -> dict:
     why = question["why"]
     if not isinstance(why, str) and not (isinstance(why, list | tuple) and len(why) == len(options)):
         raise ValueError(f"Question {number}: `why` is one text, or one text an option.")
-    return {**question, "options": options, "answer": int(answer)}
+    return {**question, "text": str(question["text"]), "options": options, "answer": int(answer)}
 
 
 def _text(value: str):

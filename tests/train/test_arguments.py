@@ -30,17 +30,17 @@ def plain_loss(model, x):
         ({"schedule": lambda done: math.nan}, "schedule must return a finite factor"),
         ({"minutes": 0}, "minutes is a number above 0, or None for no cap"),
         ({"minutes": -3}, "minutes is a number above 0"),
-        ({"preview_at": [math.nan]}, "preview_at is a whole number"),
-        ({"preview_at": [-1]}, "preview_at must be at least 0"),
-        ({"log_every": -1}, "log_every must be at least 1"),
-        ({"log_every": 0}, "log_every must be at least 1"),
-        ({"log_every": 1.5}, "log_every is a whole number"),
-        ({"steps": 2.0}, "write steps=2, not 2.0"),
-        ({"steps": "10"}, "steps is a whole number, not '10'"),
-        ({"steps": None}, "steps is a whole number, not None"),
-        ({"steps": math.nan}, "steps is a whole number, not nan"),
-        ({"steps": True}, "steps must be at least 1"),
-        ({"full": 0}, "full must be at least 1"),
+        ({"preview_at": [math.nan]}, "preview_at must be a whole number of at least 0, not nan"),
+        ({"preview_at": [-1]}, "preview_at must be a whole number of at least 0, not -1"),
+        ({"log_every": -1}, "log_every must be a whole number of at least 1"),
+        ({"log_every": 0}, "log_every must be a whole number of at least 1"),
+        ({"log_every": 1.5}, "log_every must be a whole number of at least 1"),
+        ({"steps": 2.0}, "not 2.0: write 2"),
+        ({"steps": "10"}, "steps must be a whole number of at least 1, not '10'"),
+        ({"steps": None}, "steps must be a whole number of at least 1, not None"),
+        ({"steps": math.nan}, "steps must be a whole number of at least 1, not nan"),
+        ({"steps": True}, "steps must be a whole number of at least 1, not True"),
+        ({"full": 0}, "full must be a whole number of at least 1, not 0"),
         ({"optimiser": lambda p: None}, "returns an optimiser of torch, not NoneType"),
     ],
 )
@@ -102,15 +102,15 @@ def test_what_was_not_finite_before_is_named(capsys):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"batch_size": 2.9}, "batch_size is a whole number, not 2.9"),
-        ({"batch_size": "4"}, "batch_size is a whole number, not '4'"),
+        ({"batch_size": 2.9}, "batch_size must be a whole number, not 2.9"),
+        ({"batch_size": "4"}, "batch_size must be a whole number, not '4'"),
         ({"shuffle": "no"}, "shuffle is True or False, not 'no'"),
         ({"labels": "yes"}, "labels is True or False"),
         ({"drop_last": None}, "drop_last is True or False"),
     ],
 )
 def test_batches_are_not_guessed(given, says):
-    with pytest.raises(TypeError, match=says):
+    with pytest.raises((TypeError, ValueError), match=says):
         cu.Batches(torch.zeros(8, 2), **{"batch_size": 4} | given)
     with pytest.raises(ValueError, match="this tuple holds no second tensor"):
         cu.Batches((torch.zeros(8, 2),), 4, labels=True)

@@ -3,6 +3,7 @@ leaks."""
 
 import base64
 import gc
+import re
 import time
 import weakref
 from types import SimpleNamespace
