@@ -3,9 +3,8 @@
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from course_utils.checks.causes import expect_double, expect_value
 from course_utils.checks.machinery import call, expect, expect_close, expect_shape
-from course_utils.checks.mistakes import normal
+from course_utils.checks.mistakes import expect_double, expect_value, normal
 
 
 def log_px_of(x, weights, means, covs):

@@ -4,11 +4,10 @@ KL between Gaussians."""
 import torch
 from torch.distributions import MultivariateNormal
 
-from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_whole, pair_of
 from course_utils.checks.gaussians import broken, compare_kl, legal, log_px_of
 from course_utils.checks.log_space import resp_far_away, resp_values
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_like, expect_shape
-from course_utils.checks.mistakes import normal
+from course_utils.checks.mistakes import expect_double, expect_normal, expect_value, is_whole, normal, pair_of
 
 
 def _generator(seed=0):

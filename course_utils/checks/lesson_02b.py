@@ -2,9 +2,8 @@
 
 import torch
 
-from course_utils.checks.causes import expect_double, expect_value, is_number, pair_of
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_like, expect_shape
-from course_utils.checks.mistakes import normal
+from course_utils.checks.mistakes import expect_double, expect_value, is_number, normal, pair_of
 
 
 @exercise(

@@ -3,13 +3,6 @@
 import torch
 from torch.nn import functional as F
 
-from course_utils.checks.causes import (
-    expect_double,
-    expect_normal,
-    expect_value,
-    is_number,
-    pair_of,
-)
 from course_utils.checks.machinery import (
     Wrong,
     call,
@@ -20,7 +13,15 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
-from course_utils.checks.mistakes import explained, normal
+from course_utils.checks.mistakes import (
+    expect_double,
+    expect_normal,
+    expect_value,
+    explained,
+    is_number,
+    normal,
+    pair_of,
+)
 
 
 @exercise(

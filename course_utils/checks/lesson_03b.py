@@ -2,7 +2,6 @@
 
 import torch
 
-from course_utils.checks.causes import expect_double, expect_normal, expect_value, is_number, pair_of
 from course_utils.checks.machinery import (
     Wrong,
     call,
@@ -13,7 +12,14 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
-from course_utils.checks.mistakes import normal
+from course_utils.checks.mistakes import (
+    expect_double,
+    expect_normal,
+    expect_value,
+    is_number,
+    normal,
+    pair_of,
+)
 
 
 @exercise(

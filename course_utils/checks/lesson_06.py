@@ -4,7 +4,6 @@ import math
 
 import torch
 
-from course_utils.checks.causes import expect_normal, expect_value
 from course_utils.checks.machinery import (
     call,
     exercise,
@@ -14,7 +13,7 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
-from course_utils.checks.mistakes import expect_number
+from course_utils.checks.mistakes import expect_normal, expect_number, expect_value
 from course_utils.checks.walks import Walk, equation_3, near, noise_is_right
 
 TIMES = [20, 17, 11, 6, 4, 1, 0]  # a way back in uneven steps

@@ -3,7 +3,6 @@
 import torch
 from torch.overrides import TorchFunctionMode
 
-from course_utils.checks.causes import expect_value
 from course_utils.checks.machinery import (
     call,
     exercise,
@@ -13,6 +12,7 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
+from course_utils.checks.mistakes import expect_value
 
 
 def _levels(*values):

@@ -6,9 +6,8 @@ import math
 
 import torch
 
-from course_utils.checks.causes import expect_value, pair_of
 from course_utils.checks.machinery import call, exercise, expect, expect_close, expect_shape
-from course_utils.checks.mistakes import expect_number, explained
+from course_utils.checks.mistakes import expect_number, expect_value, explained, pair_of
 
 
 def _cloud(n, d, seed, scale=1.0):

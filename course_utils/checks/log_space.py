@@ -2,8 +2,8 @@
 
 import torch
 
-from course_utils.checks.causes import expect_double, expect_value
 from course_utils.checks.machinery import call, expect, expect_close
+from course_utils.checks.mistakes import expect_double, expect_value
 
 
 def resp_values(log_w, log_n, log_r, log_px):

@@ -5,8 +5,8 @@ import operator
 
 import torch
 
-from course_utils.checks.causes import expect_normal, expect_value, is_whole
 from course_utils.checks.machinery import call, expect, expect_close, expect_shape
+from course_utils.checks.mistakes import expect_normal, expect_value, is_whole
 
 
 def equation_3(x0, xt, a_t, a_s):
