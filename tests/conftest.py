@@ -7,9 +7,11 @@ import signal
 import pytest
 
 from tests.order import LongestFirst, durations
+from tests.rotation import leave_to_other_turns
 
 MARKS = {
     "fault(fault, sees, kept)": "a fault the course survives, a row of docs/reliability.md",
+    "turns(n)": "too slow for every run of the whole suite: has its turn in one of n, and in the full run",
     "gpu": "runs where CUDA or MPS exists, skipped with the reason elsewhere",
 }
 
@@ -19,6 +21,11 @@ def pytest_configure(config):
     config.pluginmanager.register(LongestFirst(durations(), bool(os.environ.get("COURSE_TEST_RECORD"))))
     for mark, meaning in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {meaning}")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip what has its turn in another run."""
+    leave_to_other_turns(items, config.args)
 
 
 @pytest.fixture(autouse=True, scope="session")

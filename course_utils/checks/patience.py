@@ -9,7 +9,11 @@ import time
 from collections.abc import Callable
 
 SLICE = 0.1  # seconds: Ctrl-C is heard between two waits, on Windows too
-STORM = 1.0  # seconds in which an answer that catches the first interrupt gets one after the other
+UNWIND = (
+    0.2  # seconds in which an answer can end by the first interrupt; a second would strike its clearing up
+)
+STORM = 1.0  # seconds in which an answer that catches the first interrupt gets one after the other,
+GUST = 0.01  # so many seconds apart
 
 
 class TooSlow(BaseException):
@@ -66,8 +70,10 @@ def _line_of(thread: threading.Thread) -> str:
 def _ended(thread: threading.Thread) -> bool:
     """Raise TooSlow inside the thread until it ends; return whether it did."""
     until = time.monotonic() + STORM
+    pause = UNWIND
     while thread.is_alive() and time.monotonic() < until:
         # It strikes between two bytecodes: outside the `try` sooner or later, where there is an outside.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TooSlow))
-        thread.join(0.01)
+        thread.join(pause)
+        pause = GUST
     return not thread.is_alive()

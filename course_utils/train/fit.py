@@ -30,8 +30,9 @@ def fit(
     too). `ema`: decay of an averaged copy, which previews see; it is returned as `history.ema`. `clip`:
     largest norm of the gradient. `optimiser`: "adam", "adamw", "sgd", or a function of the parameters.
     `schedule`: "cosine", or a function of the fraction done that returns a factor for `lr`. Rest as in `loop`.
-    A loss with a parameter `step` is told the number of the step, from 0, also after a resume: with a `name` all
-    is saved but what the loss itself keeps, a counter say. A frozen part in eval mode stays in eval mode.
+    A loss with a parameter `step` is told the number of the step, from 0, also after a resume. With a `name`
+    weights, optimiser, schedule, average, history and random states are saved; what the loss itself keeps,
+    a counter in a dict say, is not. A frozen part in eval mode stays in eval mode.
     """
     check_rates(lr, clip, weight_decay)
     prepare(model)

@@ -110,7 +110,7 @@ def test_the_steps_are_those_on_the_card_of_the_shipped_run(place):
     assert cu.enter("04_vae", Sampler()).steps is None
     folder = place / "shipped" / "04_vae"
     folder.mkdir(parents=True)
-    card = {"format": 1, "files": {}, "steps": 48_000}
+    card = {"format": 1, "files": {}, "modules": [], "figures": {}, "steps": 48_000}
     (folder / "card.json").write_text(json.dumps(card))
     assert cu.enter("04_vae", Sampler()).steps == 48_000
     assert cu.enter("04_vae", Sampler(), steps=5).steps == 5

@@ -2,8 +2,10 @@
 
 from types import SimpleNamespace
 
+import pytest
+
 from tests.order import LongestFirst, durations
-from tests.rotation import share
+from tests.rotation import leave_to_other_turns, share
 
 
 def items(*names):
@@ -39,3 +41,38 @@ def test_turns_reach_everything(monkeypatch):
     assert seen == set("abcdefg")
     monkeypatch.setattr("tests.rotation.ALL", True)
     assert share(list("abc")) == list("abc")
+
+
+class Marked(SimpleNamespace):
+    """A collected test with the mark `turns(3)`, which notes why it is skipped."""
+
+    def get_closest_marker(self, _):
+        return pytest.mark.turns(3).mark
+
+    def add_marker(self, mark):
+        self.skipped = mark.kwargs["reason"]
+
+
+def marked():
+    """Five tests of two files; the second has two cases."""
+    names = [("a.py", "one"), ("a.py", "two"), ("a.py", "two"), ("a.py", "three"), ("b.py", "one")]
+    return [Marked(path=path, originalname=name, skipped="") for path, name in names]
+
+
+def test_a_slow_test_has_its_turn_in_one_of_three_runs_and_its_cases_stay_together(monkeypatch):
+    monkeypatch.setattr("tests.rotation.ALL", False)
+    runs = []
+    for commit in range(3):
+        monkeypatch.setenv("COURSE_TEST_TURN", str(commit))
+        leave_to_other_turns(some := marked(), ["tests", "notebooks"])
+        runs.append([not item.skipped for item in some])
+    assert [sum(case) for case in zip(*runs, strict=True)] == [1] * 5
+    assert all(run[1] == run[2] for run in runs)
+    assert "--all" in next(item.skipped for item in some if item.skipped)
+
+
+@pytest.mark.parametrize(("everything", "arguments"), [(True, ["tests"]), (False, ["tests/a.py"])])
+def test_the_full_run_and_whoever_names_a_file_get_every_test(everything, arguments, monkeypatch):
+    monkeypatch.setattr("tests.rotation.ALL", everything)
+    leave_to_other_turns(some := marked(), arguments)
+    assert not any(item.skipped for item in some)
