@@ -105,7 +105,7 @@ def read_into(content: bytes, named: dict[str, nn.Module], source: str) -> None:
 
     Nothing is changed unless everything fits. Names that differ only by what DataParallel ("module.") and
     `torch.compile` ("_orig_mod.") put into them are one. Raises RuntimeError that names `source` and the
-    differences: missing and superfluous weights, shapes.
+    differences: missing and superfluous weights, shapes, numbers that the module's type cannot hold.
     """
     try:
         weights = _joined(load(content))
@@ -153,7 +153,8 @@ def _bare(key: str) -> str:
 
 
 def _differences(saved: dict, wanted: dict) -> list[str]:
-    """One line for each weight that is missing, superfluous, or of another shape or kind."""
+    """One line for each weight that is missing, superfluous, of another shape or kind, or that would become
+    infinite."""
     lines = [
         f"{key} {tuple(t.shape)} is in the module, but not in the run"
         for key, t in wanted.items()
@@ -171,4 +172,6 @@ def _differences(saved: dict, wanted: dict) -> list[str]:
             lines.append(f"{key} is {tuple(old.shape)} in the run, {tuple(new.shape)} in the module")
         elif old.is_floating_point() != new.is_floating_point():
             lines.append(f"{key} is {old.dtype} in the run, {new.dtype} in the module")
+        elif old.is_floating_point() and not old.to(new.dtype).isfinite().all():
+            lines.append(f"{key} reaches {old.abs().max():.0e} in the run; {new.dtype} cannot hold that")
     return lines

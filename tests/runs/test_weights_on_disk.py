@@ -54,6 +54,9 @@ TENSORS = {
     "many small ones": 1e-7 * large(),
     "float64": torch.tensor([1e-30, 1.0], dtype=torch.float64),
     "beyond float32": torch.tensor([1e-60, 1.0, 1e60], dtype=torch.float64),
+    "one beyond float32 among many": torch.cat(
+        [large().double().flatten(), torch.tensor([1e300], dtype=torch.float64)]
+    ),
     "zeros": torch.zeros(3),
     "nothing": torch.zeros(0),
 }
@@ -72,6 +75,16 @@ def test_no_number_is_lost_for_being_small(kind, as_weight):
     back = Held(torch.ones_like(tensor), as_weight)
     cu.restore("held", back, own=True)
     assert ((back.kept - tensor).abs() <= EXACT * tensor.abs()).all() and back.kept.dtype == tensor.dtype
+
+
+@pytest.mark.parametrize(("number", "kind"), [(1e300, torch.float32), (1e6, torch.float16)])
+def test_no_number_becomes_infinite_in_a_module_of_a_smaller_type(number, kind):
+    tensor = torch.tensor([1.0, number], dtype=torch.float64)
+    cu.save_run("held", Held(tensor, as_weight=True), what="a test")
+    small = Held(torch.ones(2, dtype=kind), as_weight=True)
+    with pytest.raises(RuntimeError, match=f"kept reaches {number:.0e}".replace("+", r"\+")):
+        cu.restore("held", small, own=True)
+    assert (small.kept == 1).all()
 
 
 def test_a_few_small_numbers_do_not_double_the_file(place):
