@@ -247,7 +247,7 @@ def largest_angle(columns, rows):
 torch.manual_seed(0)
 linear = LinearAutoencoder(mean, 6)
 untrained_angle = largest_angle(linear.decode.weight.detach().cpu(), directions[:6])
-cu.fit(linear, checked_loss, batches, steps=1_000, lr=5e-3, schedule="cosine")
+history = cu.fit(linear, checked_loss, batches, steps=1_000, lr=5e-3, schedule="cosine")
 
 # %%
 with torch.no_grad():

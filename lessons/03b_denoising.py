@@ -312,7 +312,9 @@ def point_loss(model, x):
     return checked_loss(model, x, level)
 
 
-cu.fit(point_model, point_loss, point_batches, steps=2_500, lr=3e-3, schedule="cosine")
+point_history = cu.fit(
+    point_model, point_loss, point_batches, steps=2_500, lr=3e-3, schedule="cosine"
+)
 
 
 # %%
@@ -693,7 +695,7 @@ def masked_loss(model, x):
 
 torch.manual_seed(0)
 masked = Autoencoder(64)
-cu.fit(masked, masked_loss, batches, steps=800, lr=2e-3, schedule="cosine")
+masked_history = cu.fit(masked, masked_loss, batches, steps=800, lr=2e-3, schedule="cosine")
 
 # %%
 originals = clean.flatten(1)[: cu.budget(400, 40)]

@@ -240,7 +240,7 @@ def critic_loss(D, real, fake):
 
 critic = nn.Sequential(cu.nets.mlp(1, 64, 64, 1), nn.Flatten(0))
 batches = cu.Batches((real, fake), 512)
-cu.fit(critic, critic_loss, batches, steps=800, lr=5e-3, schedule="cosine")
+critic_history = cu.fit(critic, critic_loss, batches, steps=800, lr=5e-3, schedule="cosine")
 
 
 # %% tags=["figure", "slide"]

@@ -55,6 +55,7 @@ def data(**mimes):
         (stream("warning in /tmp/ipykernel_1/2.py"), "path of this machine"),
         (data(text_plain="<matplotlib.lines.Line2D at 0x7f0000000000>"), "address"),
         ({**data(text_plain="x"), "data": {outputs.WIDGET_VIEW: {}}}, "widget view"),
+        ({**data(text_plain="History(9 steps)"), "output_type": "execute_result"}, "bare value"),
     ],
 )
 def test_what_would_look_broken_elsewhere_is_found(output, message):

@@ -101,7 +101,7 @@ def execution_problems(notebook) -> list[str]:
 
 def reader_problems(notebook) -> list[str]:
     """Return what a reader elsewhere would see broken: widget views, external loads, machine paths, raw
-    objects."""
+    objects, the value of a cell's last line."""
     found = []
     if "widgets" in notebook["metadata"]:
         found.append("metadata.widgets was left in.")
@@ -110,6 +110,12 @@ def reader_problems(notebook) -> list[str]:
             found.append(f"cell {index}: a widget view was left in.")
         if "execution" in cell["metadata"]:
             found.append(f"cell {index}: execution times were left in.")
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "execute_result":
+                value = output["data"].get("text/plain", "")[:60]
+                found.append(
+                    f"cell {index}: ends with a bare value, {value!r}; assign it, or show it with cu.facts."
+                )
     for place, text in texts(notebook):
         if hit := EXTERNAL.search(text):
             found.append(f"{place}: loads something from an external address: {hit[0]!r}.")
