@@ -570,7 +570,7 @@ for k in (0, 1):
             hill_means[k], hill_covs[k], top, n_std=n_std, edgecolor=colour, linewidth=2
         )
     top.text(
-        *(hill_means[k] + torch.tensor([-1.6, 0.9])), f"class {k}", color=colour, fontsize=13
+        *(hill_means[k] + torch.tensor([-2.1, 0.9])), f"class {k}", color=colour, fontsize=13
     )
     shadow = np.exp(-0.5 * (line - hill_means[k, 0].item()) ** 2) / np.sqrt(2 * np.pi)
     low.plot(line, shadow, color=colour, linewidth=2.5)

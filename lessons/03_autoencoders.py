@@ -397,7 +397,7 @@ ax.set(
     xlabel="step",
     ylabel="squared error per image",
     ylim=(0, 60),
-    title="More numbers take longer to use",
+    title="Training loss with codes of 2, 8 and 32 numbers",
 )
 ax.legend(ncols=3, fontsize=10)
 cu.show(
@@ -781,8 +781,8 @@ axes[0].set(
 axes[0].legend(markerscale=3)
 labels = [name.replace(" ", "\n", 1) if "," not in name else name for name in nearest]
 axes[1].boxplot(nearest.values(), tick_labels=labels, showfliers=False)
-axes[1].axhline(spacing[8], color="black", linestyle=":")
-axes[1].text(0.55, 1.02 * spacing[8], "1 spacing", ha="left", va="bottom", fontsize=11)
+axes[1].axhline(spacing[8], color="black", linestyle=":", label="1 spacing")
+axes[1].legend(loc="upper right", fontsize=11)
 axes[1].set(
     ylabel="distance to the nearest code",
     ylim=(0, None),
