@@ -119,8 +119,10 @@ cu.show(
 # So we stay with logarithms.
 # With $a_k = \log p(x \mid y=k) + \log \pi_k$,
 #
-# $$\log p(y=k \mid x) \;=\; a_k - \log \textstyle\sum_c e^{a_c}, \qquad
-#   \log \textstyle\sum_c e^{a_c} = m + \log \textstyle\sum_c e^{a_c - m}, \quad m = \max_c a_c . \tag{2}$$
+# $$\begin{aligned}
+# \log p(y=k \mid x) &= a_k - \log \textstyle\sum_c e^{a_c}, \\
+# \log \textstyle\sum_c e^{a_c} &= m + \log \textstyle\sum_c e^{a_c - m}, \quad m = \max_c a_c .
+# \end{aligned} \tag{2}$$
 #
 # The second identity holds for any m.
 # With the largest $a_c$ as m the largest term is $e^0 = 1$, and only terms that do not matter can underflow.
@@ -300,9 +302,10 @@ cu.facts(
 # This is the step that needs the shared covariance.
 # What is left is linear in x:
 #
-# $$a = w^\top x + b,\qquad
-# w = \Sigma^{-1}(\mu_1-\mu_0),\qquad
-# b = -\tfrac12\mu_1^\top\Sigma^{-1}\mu_1 + \tfrac12\mu_0^\top\Sigma^{-1}\mu_0 + \log\frac{\pi_1}{\pi_0}. \tag{6}$$
+# $$\begin{gathered}
+# a = w^\top x + b,\qquad w = \Sigma^{-1}(\mu_1-\mu_0), \\
+# b = -\tfrac12\mu_1^\top\Sigma^{-1}\mu_1 + \tfrac12\mu_0^\top\Sigma^{-1}\mu_0 + \log\frac{\pi_1}{\pi_0}.
+# \end{gathered} \tag{6}$$
 #
 # From log-odds back to a probability: write p for $p(y=1\mid x)$.
 # Then $p/(1-p) = e^a$, that is $p = e^a(1-p)$, hence $p(1+e^a) = e^a$, and
@@ -390,8 +393,10 @@ cu.show(
 )
 
 # %% [markdown]
-# $$x = \mu_k + W_k z + \sigma\varepsilon,\quad z\sim\mathcal N(0, I_q),\ \varepsilon\sim\mathcal N(0, I_d)
-# \qquad\Longrightarrow\qquad p(x\mid y=k) = \mathcal N(\mu_k,\; W_k W_k^\top + \sigma^2 I). \tag{8}$$
+# $$\begin{gathered}
+# x = \mu_k + W_k z + \sigma\varepsilon,\quad z\sim\mathcal N(0, I_q),\ \varepsilon\sim\mathcal N(0, I_d) \\
+# \Longrightarrow\qquad p(x\mid y=k) = \mathcal N(\mu_k,\; W_k W_k^\top + \sigma^2 I).
+# \end{gathered} \tag{8}$$
 #
 # Covariances of independent parts add, and $\operatorname{Cov}(Wz) = W\operatorname{Cov}(z)\,W^\top = WW^\top$.
 #
@@ -642,8 +647,10 @@ cu.show(
 # %% [markdown]
 # Write (8) for the visible rows only:
 #
-# $$x_v = \mu_{k,v} + W_{k,v}\,z + \sigma\varepsilon_v \qquad\Longrightarrow\qquad
-# p(x_v\mid y=k) = \mathcal N\big(\mu_{k,v},\; W_{k,v}W_{k,v}^\top + \sigma^2 I\big). \tag{9}$$
+# $$\begin{gathered}
+# x_v = \mu_{k,v} + W_{k,v}\,z + \sigma\varepsilon_v \\
+# \Longrightarrow\qquad p(x_v\mid y=k) = \mathcal N\big(\mu_{k,v},\; W_{k,v}W_{k,v}^\top + \sigma^2 I\big).
+# \end{gathered} \tag{9}$$
 #
 # **Delete the rows of μ and W that belong to hidden pixels.**
 # The marginal is exact.
@@ -1348,8 +1355,10 @@ cu.facts(found)
 # A. Ng and M. Jordan (2001) compared naive Bayes with logistic regression.
 # Naive Bayes is the generative model in which, within a class, the pixels (here binary) are independent:
 #
-# $$p(x\mid y=k)=\prod_i \theta_{ki}^{x_i}(1-\theta_{ki})^{1-x_i}, \qquad
-# \theta_{ki}=\frac{\text{images of class } k \text{ with ink at pixel } i\;+\;\alpha}{n_k+2\alpha}. \tag{10}$$
+# $$\begin{gathered}
+# p(x\mid y=k)=\prod_i \theta_{ki}^{x_i}(1-\theta_{ki})^{1-x_i}, \\
+# \theta_{ki}=\frac{\text{images of class } k \text{ with ink at pixel } i\;+\;\alpha}{n_k+2\alpha}.
+# \end{gathered} \tag{10}$$
 #
 # Its log-odds are linear in x, too, so again two models share a form and differ in the fit.
 #

@@ -162,8 +162,10 @@ cu.facts(
 # The product is one Gaussian again, times a constant.
 # In the exponent two parabolas add up to a parabola, and completing the square gives
 #
-# $$\mathcal N(x;\mu_1,\sigma_1^2)\,\mathcal N(x;\mu_2,\sigma_2^2)=\underbrace{\mathcal N(\mu_1;\mu_2,\sigma_1^2+\sigma_2^2)}_{\text{without }x}\,\mathcal N(x;m,s^2),\qquad
-# \frac1{s^2}=\frac1{\sigma_1^2}+\frac1{\sigma_2^2},\quad \frac m{s^2}=\frac{\mu_1}{\sigma_1^2}+\frac{\mu_2}{\sigma_2^2}. \tag{2}$$
+# $$\begin{gathered}
+# \mathcal N(x;\mu_1,\sigma_1^2)\,\mathcal N(x;\mu_2,\sigma_2^2)=\underbrace{\mathcal N(\mu_1;\mu_2,\sigma_1^2+\sigma_2^2)}_{\text{without }x}\,\mathcal N(x;m,s^2), \\
+# \frac1{s^2}=\frac1{\sigma_1^2}+\frac1{\sigma_2^2},\qquad \frac m{s^2}=\frac{\mu_1}{\sigma_1^2}+\frac{\mu_2}{\sigma_2^2}.
+# \end{gathered} \tag{2}$$
 #
 # Inverse variances (*precisions*) add, and the means are averaged with the precisions as weights.
 # Lesson 06 will need it.
@@ -275,8 +277,10 @@ torch.testing.assert_close(log_gaussians(x_toy, toy_means, toy_covs), trusted)
 # **Reading the story backwards** is Bayes' rule.
 # The **responsibility** of component $k$ for point $n$ is the posterior probability that it was the cause:
 #
-# $$r_{nk}=p(k\mid x_n)=\frac{w_k\,p(x_n\mid k)}{\sum_j w_j\,p(x_n\mid j)},\qquad
-# \log r_{nk}=\log w_k+\log p(x_n\mid k)-\underbrace{\log\textstyle\sum_j e^{\log w_j+\log p(x_n\mid j)}}_{\log p(x_n)}. \tag{3}$$
+# $$\begin{aligned}
+# r_{nk}&=p(k\mid x_n)=\frac{w_k\,p(x_n\mid k)}{\sum_j w_j\,p(x_n\mid j)}, \\
+# \log r_{nk}&=\log w_k+\log p(x_n\mid k)-\underbrace{\log\textstyle\sum_j e^{\log w_j+\log p(x_n\mid j)}}_{\log p(x_n)}.
+# \end{aligned} \tag{3}$$
 #
 # The denominator is the density (1) itself.
 # So one log-sum-exp (Card 3) gives both: how probable the point is, and which component is to be credited with it.
@@ -349,7 +353,10 @@ cu.facts(
 # To fit is to choose $\theta$ so that the data become likely.
 # For many points the mean log-likelihood tends to an expectation over $p_\text{data}$, which splits in two:
 #
-# $$\frac1N\sum_n\log p_\theta(x_n)\ \to\ \mathbb E_{p_\text{data}}[\log p_\theta(x)]=-\mathrm{KL}(p_\text{data}\,\|\,p_\theta)+\mathbb E_{p_\text{data}}[\log p_\text{data}(x)]. \tag{4}$$
+# $$\begin{aligned}
+# \frac1N\sum_n\log p_\theta(x_n)\ &\to\ \mathbb E_{p_\text{data}}[\log p_\theta(x)] \\
+# &=-\mathrm{KL}(p_\text{data}\,\|\,p_\theta)+\mathbb E_{p_\text{data}}[\log p_\text{data}(x)].
+# \end{aligned} \tag{4}$$
 #
 # The last term does not contain $\theta$.
 # So **maximum likelihood is minimum KL**, with the data in front (KL: Card 5).
@@ -489,7 +496,10 @@ cu.show(
 # The logarithm meets each Gaussian alone, so each has its own weighted maximum-likelihood problem.
 # With $R_k=\sum_nr_{nk}$, the number of points that component $k$ owns,
 #
-# $$w_k=\frac{R_k}N,\qquad\mu_k=\frac1{R_k}\sum_nr_{nk}x_n,\qquad\Sigma_k=\frac1{R_k}\sum_nr_{nk}(x_n-\mu_k)(x_n-\mu_k)^\top: \tag{6}$$
+# $$\begin{gathered}
+# w_k=\frac{R_k}N,\qquad\mu_k=\frac1{R_k}\sum_nr_{nk}x_n, \\
+# \Sigma_k=\frac1{R_k}\sum_nr_{nk}(x_n-\mu_k)(x_n-\mu_k)^\top:
+# \end{gathered} \tag{6}$$
 #
 # a share, a mean and a covariance, as for labelled groups, except that a point may belong to a group by a fraction.
 #
@@ -1273,7 +1283,10 @@ cu.facts(f"KL({i} ‖ {j}) of two arms, nats", table[i, j], f"KL({j} ‖ {i})", 
 # %% [markdown]
 # The formula, which lesson 04 uses with $b=\mathcal N(0,I)$ and a diagonal $\Sigma_a$:
 #
-# $$\mathrm{KL}(a\,\|\,b)=\tfrac12\Bigl[\operatorname{tr}(\Sigma_b^{-1}\Sigma_a)+(\mu_b-\mu_a)^\top\Sigma_b^{-1}(\mu_b-\mu_a)-d+\log\frac{|\Sigma_b|}{|\Sigma_a|}\Bigr]. \tag{7}$$
+# $$\begin{aligned}
+# \mathrm{KL}(a\,\|\,b)=\tfrac12\Bigl[&\operatorname{tr}(\Sigma_b^{-1}\Sigma_a)+(\mu_b-\mu_a)^\top\Sigma_b^{-1}(\mu_b-\mu_a) \\
+# &-d+\log\frac{|\Sigma_b|}{|\Sigma_a|}\Bigr].
+# \end{aligned} \tag{7}$$
 #
 # It is far from symmetric, because distances are measured in standard deviations of $b$.
 # The gap between these two arms runs across arm 0, where it is many standard deviations, and along arm 1, where it is fewer.

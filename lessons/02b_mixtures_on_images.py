@@ -104,7 +104,10 @@ cu.show(
 # %% [markdown]
 # In a formula,
 #
-# $$x=\mu_k+W_kz+\sigma_k\varepsilon,\quad z\sim\mathcal N(0,I_q),\ \varepsilon\sim\mathcal N(0,I_d)\qquad\Longrightarrow\qquad p(x\mid k)=\mathcal N\bigl(x;\ \mu_k,\ W_kW_k^\top+\sigma_k^2I\bigr). \tag{1}$$
+# $$\begin{gathered}
+# x=\mu_k+W_kz+\sigma_k\varepsilon,\quad z\sim\mathcal N(0,I_q),\ \varepsilon\sim\mathcal N(0,I_d) \\
+# \Longrightarrow\qquad p(x\mid k)=\mathcal N\bigl(x;\ \mu_k,\ W_kW_k^\top+\sigma_k^2I\bigr).
+# \end{gathered} \tag{1}$$
 #
 # **This is equation (8) of lesson 01,** with a σ and directions of its own for each $k$.
 # There $k$ was the label and known, with ten Gaussians; here it is hidden, with forty, and EM has to find it.
@@ -211,7 +214,10 @@ cu.show(
 # The log of *any* Gaussian with mean $m$ and covariance $C$ reads $-\frac12z^\top C^{-1}z+z^\top C^{-1}m+\dots$
 # So the matrix in the first term is $C^{-1}$, the vector in the second is $C^{-1}m$, and
 #
-# $$z\mid x_s\sim\mathcal N(m,C),\qquad C=\Bigl(I+\tfrac1{\sigma^2}W_s^\top W_s\Bigr)^{-1},\qquad m=\tfrac1{\sigma^2}\,C\,W_s^\top(x_s-\mu_s). \tag{3}$$
+# $$\begin{gathered}
+# z\mid x_s\sim\mathcal N(m,C), \\
+# C=\Bigl(I+\tfrac1{\sigma^2}W_s^\top W_s\Bigr)^{-1},\qquad m=\tfrac1{\sigma^2}\,C\,W_s^\top(x_s-\mu_s).
+# \end{gathered} \tag{3}$$
 #
 # Read it: precisions add, the prior's $I$ and what each seen pixel contributes, as for the product of Gaussians in lesson 02.
 #
@@ -311,8 +317,10 @@ def sample_images(model, n, seed=0):
 # Since $z$ is not known, each sum is replaced by its expectation under the E-step's guess: $\hat z$ by $\hat m=(m,1)$, and $\hat z\hat z^\top$ by $\hat m\hat m^\top$ plus the covariance $C$ in the block of $z$.
 # Section 7 derives it:
 #
-# $$[W_k\ \mu_k]=\Bigl(\sum_nr_{nk}\,x_n\hat m_n^\top\Bigr)\Bigl(\sum_nr_{nk}\bigl[\hat m_n\hat m_n^\top+\hat C\bigr]\Bigr)^{-1},\qquad
-# \sigma_k^2=\frac1{d\,R_k}\sum_nr_{nk}\Bigl(\lVert x_n\rVert^2-x_n^\top[W_k\ \mu_k]\,\hat m_n\Bigr). \tag{4}$$
+# $$\begin{aligned}
+# [W_k\ \mu_k]&=\Bigl(\sum_nr_{nk}\,x_n\hat m_n^\top\Bigr)\Bigl(\sum_nr_{nk}\bigl[\hat m_n\hat m_n^\top+\hat C\bigr]\Bigr)^{-1}, \\
+# \sigma_k^2&=\frac1{d\,R_k}\sum_nr_{nk}\Bigl(\lVert x_n\rVert^2-x_n^\top[W_k\ \mu_k]\,\hat m_n\Bigr).
+# \end{aligned} \tag{4}$$
 #
 # The bound of lesson 02 holds with $(k,z)$ as the latent, so this never falls either.
 

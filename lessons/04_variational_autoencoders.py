@@ -364,7 +364,10 @@ checked_sample = cu.check("04.reparameterise", reparameterise)
 # No and no.
 # Differentiate the density instead of the sample: since $\nabla q=q\,\nabla\log q$,
 #
-# $$\nabla_\mu \mathbb E_q f(z)=\int f(z)\,\nabla_\mu q(z)\,dz=\mathbb E_q\bigl[f(z)\,\nabla_\mu\log q(z)\bigr]=\mathbb E\Bigl[f(z)\,\frac{z-\mu}{\sigma^2}\Bigr]. \tag{6}$$
+# $$\begin{aligned}
+# \nabla_\mu \mathbb E_q f(z)&=\int f(z)\,\nabla_\mu q(z)\,dz \\
+# &=\mathbb E_q\bigl[f(z)\,\nabla_\mu\log q(z)\bigr]=\mathbb E\Bigl[f(z)\,\frac{z-\mu}{\sigma^2}\Bigr].
+# \end{aligned} \tag{6}$$
 #
 # This **log-derivative** estimator (REINFORCE) needs no derivative of $f$ at all.
 # Both are right on average; they differ in noise.
@@ -568,7 +571,10 @@ cu.facts(shares | {"strays among fresh data, by definition": "1 %"})
 # Only the first is what we wanted.
 # To see both, average the KL over the data ($\mathbb E$ without an index: over $x$ and $z\sim q_\phi(z\mid x)$) and insert the aggregated posterior $q(z)=\mathbb E_{x}\,q_\phi(z\mid x)$ between the two densities:
 #
-# $$\underbrace{\mathbb E_x\,\mathrm{KL}\bigl(q_\phi(z\mid x)\,\|\,p(z)\bigr)}_{R}=\mathbb E\log\frac{q_\phi(z\mid x)}{q(z)}+\mathbb E\log\frac{q(z)}{p(z)}=\underbrace{I(x;z)}_{\text{what }z\text{ tells about }x}+\underbrace{\mathrm{KL}\bigl(q(z)\,\|\,p(z)\bigr)}_{\text{mismatch: holes and crowds}}. \tag{8}$$
+# $$\begin{aligned}
+# \underbrace{\mathbb E_x\,\mathrm{KL}\bigl(q_\phi(z\mid x)\,\|\,p(z)\bigr)}_{R}&=\mathbb E\log\frac{q_\phi(z\mid x)}{q(z)}+\mathbb E\log\frac{q(z)}{p(z)} \\
+# &=\underbrace{I(x;z)}_{\text{what }z\text{ tells about }x}+\underbrace{\mathrm{KL}\bigl(q(z)\,\|\,p(z)\bigr)}_{\text{mismatch: holes and crowds}}.
+# \end{aligned} \tag{8}$$
 #
 # Both can be measured.
 # For a finite set of $N$ points $q(z)$ is the average of $N$ known clouds: a mixture of $N$ Gaussians.

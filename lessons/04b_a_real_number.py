@@ -54,7 +54,7 @@ shipped = cu.restore("04_vae", vae)  # lesson 04's model, 48,000 steps
 # The ELBO takes the logarithm of *each* weight and averages afterwards, and that is where it loses.
 # Average $S$ weights first:
 #
-# $$L_S=\mathbb E\Bigl[\log\frac1S\sum_{s=1}^Sw_s\Bigr]\ \le\ \log p(x),\qquad L_1=\text{ELBO},\qquad L_S\le L_{S+1}. \tag{1}$$
+# $$L_S=\mathbb E\Bigl[\log\frac1S\sum_{s=1}^Sw_s\Bigr]\ \le\ \log p(x),\quad L_1=\text{ELBO},\quad L_S\le L_{S+1}. \tag{1}$$
 #
 # This is the **importance-weighted bound**; a VAE trained on it is an **IWAE** (Burda et al., 2016).
 # The first inequality is Jensen's, and by the law of large numbers $L_S\to\log p(x)$.

@@ -175,7 +175,11 @@ print("loss of D = 2 × mean cross-entropy; its gradient in the forgeries: none"
 #
 # Put (4) into (1), with $m=\tfrac12(p+q)$ and $\mathrm{JSD}(p,q)=\tfrac12\mathrm{KL}(p\,\|\,m)+\tfrac12\mathrm{KL}(q\,\|\,m)$, lesson 02's JS, which is 0 only for $p=q$:
 #
-# $$V(D^*,G)=\int p\log\frac p{2m}+q\log\frac q{2m}=\mathrm{KL}(p\,\|\,m)+\mathrm{KL}(q\,\|\,m)-2\log2=2\,\mathrm{JSD}(p_\text{data},p_\theta)-\log4. \tag{5}$$
+# $$\begin{aligned}
+# V(D^*,G)&=\int p\log\frac p{2m}+q\log\frac q{2m} \\
+# &=\mathrm{KL}(p\,\|\,m)+\mathrm{KL}(q\,\|\,m)-2\log2 \\
+# &=2\,\mathrm{JSD}(p_\text{data},p_\theta)-\log4.
+# \end{aligned} \tag{5}$$
 #
 # So against a perfect critic, a G that minimises $V$ minimises a Jensen–Shannon divergence, and the equilibrium is $p_\theta=p_\text{data}$, $D=\tfrac12$, $V=-\log4$.
 # (What our loss (3) minimises is in section 4b.)
@@ -567,7 +571,10 @@ for name, kept in {"all samples": many, "kept by D": many[keep]}.items():
 # Both that loss and (3), the *non-saturating* one, fall when D is fooled; they differ in how hard they pull.
 # With respect to the logit $a$ of one forgery, using $\sigma'=\sigma(1-\sigma)$,
 #
-# $$\frac{\partial}{\partial a}\log(1-\sigma(a))=-\sigma(a)=-D,\qquad\qquad \frac{\partial}{\partial a}\bigl(-\log\sigma(a)\bigr)=-(1-\sigma(a))=-(1-D). \tag{6}$$
+# $$\begin{aligned}
+# \frac{\partial}{\partial a}\log(1-\sigma(a))&=-\sigma(a)=-D, \\
+# \frac{\partial}{\partial a}\bigl(-\log\sigma(a)\bigr)&=-(1-\sigma(a))=-(1-D).
+# \end{aligned} \tag{6}$$
 #
 # Everything behind the logit, D's weights and G's weights, multiplies both alike.
 # First a measurement: only D is trained, against a G that has learned nothing, and we ask both losses for their gradient in G's weights.

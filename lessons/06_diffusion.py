@@ -235,7 +235,11 @@ cu.explore(
 # Where were we at an earlier time $s<t$?
 # Bayes' rule multiplies two Gaussians,
 #
-# $$q(x_s\mid x_t,x_0)\propto q(x_t\mid x_s)\,q(x_s\mid x_0)=\mathcal N\bigl(x_t;\sqrt{a}\,x_s,\,b\,I\bigr)\;\mathcal N\bigl(x_s;\sqrt{\bar\alpha_s}\,x_0,\,(1-\bar\alpha_s)I\bigr),\qquad a=\frac{\bar\alpha_t}{\bar\alpha_s},\ b=1-a .$$
+# $$\begin{aligned}
+# q(x_s\mid x_t,x_0)&\propto q(x_t\mid x_s)\,q(x_s\mid x_0) \\
+# &=\mathcal N\bigl(x_t;\sqrt{a}\,x_s,\,b\,I\bigr)\;\mathcal N\bigl(x_s;\sqrt{\bar\alpha_s}\,x_0,\,(1-\bar\alpha_s)I\bigr), \\
+# a&=\frac{\bar\alpha_t}{\bar\alpha_s},\qquad b=1-a .
+# \end{aligned}$$
 #
 # For $s=t-1$ this is one step, $a=\alpha_t$ and $b=\beta_t$.
 # By lesson 02 a product of Gaussians is one Gaussian: precisions (inverse variances) add, and the means are averaged with the precisions as weights.
@@ -243,7 +247,10 @@ cu.explore(
 # The second has precision $1/(1-\bar\alpha_s)$.
 # Since $a+b=1$ and $a\,\bar\alpha_s=\bar\alpha_t$, the two precisions add to $(1-\bar\alpha_t)/\bigl(b\,(1-\bar\alpha_s)\bigr)$, and
 #
-# $$q(x_s\mid x_t,x_0)=\mathcal N(\tilde\mu,\tilde\beta I),\qquad \tilde\beta=\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,b,\qquad \tilde\mu=\frac{\sqrt{a}\,(1-\bar\alpha_s)\,x_t+\sqrt{\bar\alpha_s}\;b\;x_0}{1-\bar\alpha_t}. \tag{3}$$
+# $$\begin{gathered}
+# q(x_s\mid x_t,x_0)=\mathcal N(\tilde\mu,\tilde\beta I), \\
+# \tilde\beta=\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\,b,\qquad \tilde\mu=\frac{\sqrt{a}\,(1-\bar\alpha_s)\,x_t+\sqrt{\bar\alpha_s}\;b\;x_0}{1-\bar\alpha_t}.
+# \end{gathered} \tag{3}$$
 #
 # At $s=0$, where $\bar\alpha_s=1$, it says: mean $x_0$, variance 0; the last step adds no noise.
 #
@@ -276,7 +283,10 @@ checked_posterior = cu.check("06.posterior", posterior)
 # Nobody tells us $x_0$, but lesson 03b found the best guess: Tweedie's formula.
 # Equation (2) adds noise of variance $1-\bar\alpha_t$ to $\sqrt{\bar\alpha_t}x_0$, so with $p_t$ for the density of $x_t$
 #
-# $$\mathbb E[\sqrt{\bar\alpha_t}\,x_0\mid x_t]=x_t+(1-\bar\alpha_t)\,\nabla\log p_t(x_t),\qquad\text{equivalently}\qquad \mathbb E[\varepsilon\mid x_t]=-\sqrt{1-\bar\alpha_t}\;\nabla\log p_t(x_t). \tag{4}$$
+# $$\begin{aligned}
+# \mathbb E[\sqrt{\bar\alpha_t}\,x_0\mid x_t]&=x_t+(1-\bar\alpha_t)\,\nabla\log p_t(x_t),\qquad\text{equivalently} \\
+# \mathbb E[\varepsilon\mid x_t]&=-\sqrt{1-\bar\alpha_t}\;\nabla\log p_t(x_t).
+# \end{aligned} \tag{4}$$
 #
 # Put this guess in the place of $x_0$ in (3).
 # For a single step the mean becomes $\bigl(x_t+\beta_t\nabla\log p_t(x_t)\bigr)/\sqrt{\alpha_t}$ (use $\sqrt{\bar\alpha_{t-1}}=\sqrt{\bar\alpha_t}/\sqrt{\alpha_t}$ and $\alpha_t(1-\bar\alpha_{t-1})+\beta_t=1-\bar\alpha_t$): a move along the **score** $\nabla\log p_t$, with the shrinking undone.
@@ -595,13 +605,20 @@ cu.explore(
 # So $\log q(x_{1:T}\mid x_0)=\log q(x_T\mid x_0)+\sum_{t\ge2}\log q(x_{t-1}\mid x_t,x_0)$: steps *back*, which pair off with the model's.
 # What remains is one KL per step, between the true step back (3) and the model's:
 #
-# $$L=\underbrace{\mathrm{KL}\bigl(q(x_T\mid x_0)\,\|\,\mathcal N(0,I)\bigr)}_{L_T:\ \text{nothing to learn}}+\sum_{t=2}^{T}\underbrace{\mathbb E_q\,\mathrm{KL}\bigl(q(x_{t-1}\mid x_t,x_0)\,\|\,p_\theta(x_{t-1}\mid x_t)\bigr)}_{L_{t-1}}\underbrace{-\,\mathbb E_q\log p_\theta(x_0\mid x_1)}_{L_0}. \tag{6}$$
+# $$\begin{aligned}
+# L=\;&\underbrace{\mathrm{KL}\bigl(q(x_T\mid x_0)\,\|\,\mathcal N(0,I)\bigr)}_{L_T:\ \text{nothing to learn}} \\
+# &+\sum_{t=2}^{T}\underbrace{\mathbb E_q\,\mathrm{KL}\bigl(q(x_{t-1}\mid x_t,x_0)\,\|\,p_\theta(x_{t-1}\mid x_t)\bigr)}_{L_{t-1}} \\
+# &\underbrace{-\,\mathbb E_q\log p_\theta(x_0\mid x_1)}_{L_0}.
+# \end{aligned} \tag{6}$$
 #
 # **Two Gaussians.**
 # With equal variances $\sigma_t^2=\tilde\beta_t$ the KL is $\lVert\tilde\mu-\mu_\theta\rVert^2/2\tilde\beta_t$.
 # Let the model use (3) with its guess $\hat x_0$; the means then differ only in their last term, and what comes out is a difference of signal-to-noise ratios (06b has the algebra, and checks it):
 #
-# $$L_{t-1}=\tfrac12\bigl(\mathrm{SNR}(t-1)-\mathrm{SNR}(t)\bigr)\,\mathbb E\lVert x_0-\hat x_0\rVert^2=\lambda_t\,\mathbb E\lVert\varepsilon-\hat\varepsilon\rVert^2,\qquad \lambda_t=\frac{\mathrm{SNR}(t-1)-\mathrm{SNR}(t)}{2\,\mathrm{SNR}(t)} . \tag{7}$$
+# $$\begin{aligned}
+# L_{t-1}&=\tfrac12\bigl(\mathrm{SNR}(t-1)-\mathrm{SNR}(t)\bigr)\,\mathbb E\lVert x_0-\hat x_0\rVert^2 \\
+# &=\lambda_t\,\mathbb E\lVert\varepsilon-\hat\varepsilon\rVert^2,\qquad \lambda_t=\frac{\mathrm{SNR}(t-1)-\mathrm{SNR}(t)}{2\,\mathrm{SNR}(t)} .
+# \end{aligned} \tag{7}$$
 #
 # The second form follows from (2): an error in $\hat\varepsilon$ is an error in $\hat x_0$ times $-\sqrt{\mathrm{SNR}(t)}$.
 # **Drop $\lambda_t$**, choose $t$ at random instead of summing, let $t=1$ stand for $L_0$ (a squared error, too, for a Gaussian), and (6) has become Algorithm 1:
@@ -662,7 +679,10 @@ cu.show(
 # %% [markdown]
 # Read off the figure, with $\cos\varphi_t=\sqrt{\bar\alpha_t}$ and $\sin\varphi_t=\sqrt{1-\bar\alpha_t}$:
 #
-# $$v=\sqrt{\bar\alpha_t}\,\varepsilon-\sqrt{1-\bar\alpha_t}\,x_0,\qquad x_0=\sqrt{\bar\alpha_t}\,x_t-\sqrt{1-\bar\alpha_t}\,v,\qquad \varepsilon=\sqrt{1-\bar\alpha_t}\,x_t+\sqrt{\bar\alpha_t}\,v . \tag{9}$$
+# $$\begin{gathered}
+# v=\sqrt{\bar\alpha_t}\,\varepsilon-\sqrt{1-\bar\alpha_t}\,x_0, \\
+# x_0=\sqrt{\bar\alpha_t}\,x_t-\sqrt{1-\bar\alpha_t}\,v,\qquad \varepsilon=\sqrt{1-\bar\alpha_t}\,x_t+\sqrt{\bar\alpha_t}\,v .
+# \end{gathered} \tag{9}$$
 #
 # What differs is the weight that a squared error gives to each time.
 # An error in $v$ reaches both multiplied by at most 1 (Salimans and Ho, 2022), and $v$ is what our image network will predict.

@@ -439,7 +439,10 @@ cu.show(
 # By lesson 06's (3) with $s=t-1$, the two means differ by $\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}(x_0-\hat x_0)$.
 # Square it and divide by $2\tilde\beta_t=2\beta_t\frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}$:
 #
-# $$\frac{\bar\alpha_{t-1}\,\beta_t}{2(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}=\tfrac12\bigl(\mathrm{SNR}(t-1)-\mathrm{SNR}(t)\bigr),\qquad\text{since}\quad \mathrm{SNR}(t-1)-\mathrm{SNR}(t)=\frac{\bar\alpha_{t-1}-\bar\alpha_t}{(1-\bar\alpha_{t-1})(1-\bar\alpha_t)} \tag{3}$$
+# $$\begin{aligned}
+# \frac{\bar\alpha_{t-1}\,\beta_t}{2(1-\bar\alpha_t)(1-\bar\alpha_{t-1})}&=\tfrac12\bigl(\mathrm{SNR}(t-1)-\mathrm{SNR}(t)\bigr),\qquad\text{since} \\
+# \mathrm{SNR}(t-1)-\mathrm{SNR}(t)&=\frac{\bar\alpha_{t-1}-\bar\alpha_t}{(1-\bar\alpha_{t-1})(1-\bar\alpha_t)}
+# \end{aligned} \tag{3}$$
 #
 # and $\bar\alpha_{t-1}-\bar\alpha_t=\bar\alpha_{t-1}(1-\alpha_t)=\bar\alpha_{t-1}\beta_t$.
 #

@@ -595,10 +595,14 @@ def draw_matrix():
 
 what = f"Nine metrics of the seven rows and of real digits by other writers, n = {N:,}. "
 cu.show(draw_matrix(), what + "↓: less is better, ↑: more is better. " + LEGEND + ".")
-table = [["real digits (mean of ten)", *(number(key, centre[key]) for key in BETTER)]]
-for name, scores in matrix.items():
-    table.append([name, *(number(key, scores[key]) for key in BETTER)])
-cu.table(table, ["", *BETTER], "The same numbers.")
+table = []
+for key in BETTER:  # a metric a row: as columns they do not fit half a screen
+    table.append([key, *(number(key, row[key]) for row in (centre, *matrix.values()))])
+short = {"copies of training digits": "copies", "ten stamps, one a class": "ten stamps"}
+# \u00ad is a hyphen that shows only where the line breaks
+short |= {"half garbage": "half gar\u00adbage", "blurred digits": "blur\u00adred digits"}
+names = [short.get(name, name) for name in matrix]
+cu.table(table, ["", "real digits (mean of ten)", *names], "The same numbers.")
 signed = {key: f"{value:+.1f}" for key, value in verdict["copies of training digits"].items()}
 signed = ", ".join(f"{key} {value}" for key, value in signed.items() if key != "too near")
 cu.facts("copies, in standard deviations", signed.replace("-", "−"))

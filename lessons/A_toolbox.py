@@ -608,7 +608,7 @@ cu.facts("covariance of 100,000 draws: off by at most", off, digits=1)
 # The mean of $r$ is $\mu_u-G\mu_s$; its covariance is $\operatorname{Cov}(r,x_u-Gx_s)=\operatorname{Cov}(r,x_u)=\Sigma_{uu}-G\Sigma_{su}$.
 # Together
 #
-# $$x_u\mid x_s=v\ \sim\ \mathcal N\bigl(\mu_u+G(v-\mu_s),\ \Sigma_{uu}-G\Sigma_{su}\bigr),\qquad G=\Sigma_{us}\Sigma_{ss}^{-1}. \tag{A5}$$
+# $$x_u\mid x_s=v\ \sim\ \mathcal N\bigl(\mu_u+G(v-\mu_s),\ \Sigma_{uu}-G\Sigma_{su}\bigr),\quad G=\Sigma_{us}\Sigma_{ss}^{-1}. \tag{A5}$$
 #
 # The mean moves with what was seen; the covariance shrinks by an amount that does *not* depend on what was seen.
 # In 2-D: $\mu_2+\rho\frac{\sigma_2}{\sigma_1}(v-\mu_1)$ and $\sigma_2^2(1-\rho^2)$.
@@ -1177,7 +1177,10 @@ cu.show(
 #
 # In $d$ dimensions the same idea gives (exercise 9 derives it)
 #
-# $$F=\lVert\mu_1-\mu_2\rVert^2+\operatorname{tr}\Sigma_1+\operatorname{tr}\Sigma_2-2\sum_i\sqrt{\lambda_i},\qquad \lambda_i\text{ the eigenvalues of }\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}. \tag{A10}$$
+# $$\begin{gathered}
+# F=\lVert\mu_1-\mu_2\rVert^2+\operatorname{tr}\Sigma_1+\operatorname{tr}\Sigma_2-2\sum_i\sqrt{\lambda_i}, \\
+# \lambda_i\text{ the eigenvalues of }\Sigma_1^{1/2}\Sigma_2\Sigma_1^{1/2}.
+# \end{gathered} \tag{A10}$$
 #
 # $\Sigma_1^{1/2}$ is the symmetric root: the same eigenvectors, the roots of the eigenvalues.
 # $F$ is a *squared* distance; so is the FID (Fréchet inception distance: (A10) in the features of a network trained on photographs) that papers quote, and nobody takes the root.
