@@ -142,9 +142,10 @@ class Lab:
         ) as answer:
             return json.load(answer)
 
-    def write(self, name: str, *sources: str) -> None:
-        """Put a notebook with these code cells beside the lessons."""
-        cells = [
+    def write(self, name: str, *sources: str, above=()) -> None:
+        """Put a notebook beside the lessons: the cells `above`, then code cells with these sources."""
+        cells = [cell | {"id": f"above{i}"} for i, cell in enumerate(above)]
+        cells += [
             {
                 "cell_type": "code",
                 "id": f"c{i}",

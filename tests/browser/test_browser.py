@@ -12,6 +12,7 @@ import re
 import pytest
 
 from tests.browser.lab import ROOT, Lab, missing
+from tests.browser.pages import cut, faint, prose, wide_cells
 from tests.rotation import share
 from tests.wrong_answers import lesson_00
 from tools.builder import exercises
@@ -33,6 +34,16 @@ cu.quiz([{"text": "1 + 1?", "options": ["2", "3"], "answer": "2", "why": "Count.
 ]
 
 
+FAILING = KINDS[0].replace("    return", "    if k == 9: raise ValueError('too many')\n    return")
+SAID = """import sys
+cu.table([["a", 1.0], ["b", 2.0], ["c", 3.0]], ["name", "value"], "A table.")
+cu.facts("gap, nats", 1.0, "images", 3)
+right = cu.check("03b.gain", lambda: 3.0)
+wrong = cu.check("03b.gain", lambda: "much")
+print("a warning", file=sys.stderr)"""
+PROSE = "A [link](#here), `code`, **bold**.\n\n> quoted\n\n<details><summary>Hint</summary>\n\nFolded.\n\n</details>"
+
+
 def cells_of(path):
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
@@ -47,7 +58,8 @@ def key_widget(path):
     return next((i for i, cell in cells if cell["cell_type"] == "code" and KEY.search(source(cell))), None)
 
 
-LESSONS = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if key_widget(path) is not None]
+ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = [path for path in ALL if key_widget(path) is not None]
 GAME = ROOT / "notebooks" / "07_comparing_models.ipynb"
 
 
@@ -55,6 +67,14 @@ GAME = ROOT / "notebooks" / "07_comparing_models.ipynb"
 def lab(tmp_path_factory):
     with Lab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def reading(lab):
+    """What two lessons say, and one of each thing that the course itself says below a cell, on one page."""
+    wide = [cell for path in share(ALL, 2) for cell in wide_cells(path)]
+    lab.write("reading", FAILING, KINDS[1], SAID, above=[*wide, prose(PROSE)])
+    return lab.open("reading", unfold=False)
 
 
 def test_the_browser_has_a_lesson_to_open():
@@ -110,6 +130,25 @@ def test_every_kind_of_control_answers_to_keyboard_and_mouse(lab):
     assert "Right." in quiz.box.inner_text()
     assert book.errors() == []
     book.screenshot()
+
+
+def test_nothing_is_cut_in_a_wide_window_and_in_a_narrow_one(lab, reading):
+    assert cut(lab) == {}
+
+
+def test_text_can_be_read_in_the_dark_theme_and_in_the_light_one(lab, reading):
+    first = reading.cells.count() - 3
+    reading.run(first, first + 2)
+    explore, (_, quiz) = reading.widgets(first)[0], reading.widgets(first + 1)
+    for option in (0, 1):
+        quiz.controls.nth(option).click()
+        quiz.box.get_by_role("status").filter(has_text=("Right.", "Not quite.")[option]).wait_for()
+    explore.controls.nth(3).focus()
+    lab.page.keyboard.press("End")
+    lab.page.keyboard.press("ArrowLeft")
+    explore.box.get_by_role("alert").wait_for()
+    assert faint(lab) == {}
+    reading.screenshot()
 
 
 def test_a_picture_that_does_not_depend_on_its_slider_is_caught(lab):
