@@ -8,8 +8,8 @@
 
 # %% tags=["setup"]
 import copy
-import itertools
 import math
+from itertools import product
 
 import matplotlib.pyplot as plt
 import torch
@@ -389,8 +389,7 @@ def two_players(seed, lr_g=2e-3, lr_d=2e-3, momentum=0.0, sgd=False):
         if sgd:
             game[name] = torch.optim.SGD(net.parameters(), lr)
         else:
-            betas = (momentum, 0.99)
-            game[name] = torch.optim.Adam(net.parameters(), lr, betas, fused=True)
+            game[name] = torch.optim.Adam(net.parameters(), lr, (momentum, 0.99), fused=True)
     return game
 
 
@@ -650,9 +649,8 @@ def by_seed(found):
 
 goals = {"non-saturating": checked_loss, "saturating": saturating}
 found = {}
-for name, kind, seed in cu.each(
-    list(itertools.product(("Adam", "SGD"), goals, range(3))), "games"
-):
+games = list(product(("Adam", "SGD"), goals, range(3)))
+for name, kind, seed in cu.each(games, "games"):
     game = two_players(seed) | {"goal": goals[kind]}
     if name == "SGD":
         game["opt_g"] = torch.optim.SGD(game["G"].parameters(), 0.02)
@@ -793,14 +791,12 @@ SLOPE = {"gamma": 0.1}
 def covered_after(seed, rounds, gamma=0.0, **options):
     """Modes covered, and the share of samples within 3σ of any mode, after the last round."""
     game = two_players(seed, **options) | {"gamma": gamma}
-    for _ in range(rounds):
-        play(game)
-    return covered(game)
+    return covered(play_on(game, rounds))
 
 
 pairs = {"hasty": HASTY, "repaired": HASTY | PACE | CALM | SLOPE}
 found = {}
-for name, seed in cu.each(list(itertools.product(pairs, range(5))), "games"):
+for name, seed in cu.each(list(product(pairs, range(5))), "games"):
     found.setdefault(name, []).append(covered_after(seed, rounds, **pairs[name]))
 for name, of_seeds in found.items():
     cu.facts(f"{name}: modes of seeds 0 to 4, share within 3σ", by_seed(of_seeds))
@@ -1169,7 +1165,6 @@ class Generator(nn.Module):
         )
         first = [nn.Linear(LATENT, 98 * w), nn.Unflatten(1, (2 * w, 7, 7)), norm(2 * w)]
         self.start = nn.Sequential(*first, nn.LeakyReLU(0.2))
-        # four maps of 14 × 14 become the pixels of one of 28 × 28
         self.ink = nn.Sequential(nn.Conv2d(w, 4, 3, 1, 1), nn.PixelShuffle(2), nn.Sigmoid())
 
     def forward(self, z):
@@ -1232,9 +1227,8 @@ def new_game(seed=0, lr_g=2e-3, lr_d=2e-3, momentum=0.0, norm_g=nn.BatchNorm2d, 
     game = {"G": G, "D": D}
     for name, net, lr in (("g", G, lr_g), ("d", D, lr_d)):
         opt = torch.optim.Adam(net.parameters(), lr, (momentum, 0.99), fused=True)
-        game[f"opt_{name}"] = opt
         slowing = torch.optim.lr_scheduler.LambdaLR(opt, lambda t: (1 + t / 4_000) ** -0.5)
-        game[f"slow_{name}"] = slowing
+        game |= {f"opt_{name}": opt, f"slow_{name}": slowing}
     return game | {"average": cu.train.EMA(G, 0.9995)}
 
 
@@ -1546,8 +1540,7 @@ n = cu.budget(2_000)
 real_features = cu.metrics.test_features()[:n]
 measures = {}
 for name, images in {"validation digits": mnist.val.x, "GAN": samples}.items():
-    features = cu.metrics.features(images[:n])
-    measures[name] = cu.metrics.precision_recall(real_features, features)
+    measures[name] = cu.metrics.precision_recall(real_features, cu.metrics.features(images[:n]))
 
 # %% tags=["figure", "slide"]
 # @title Figure: ten classes, and the GAN among real digits

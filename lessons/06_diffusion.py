@@ -309,9 +309,8 @@ def log_p_and_score(x, a, mixture=toy):
     weights, means, width = mixture
     variance = a * width**2 + 1 - a
     away = a**0.5 * means - x[:, None]  # (n, K, 2): mean minus x
-    log_joint = weights.log() - away.square().sum(2) / (
-        2 * variance
-    )  # (n, K), up to a constant
+    distance = away.square().sum(2) / (2 * variance)
+    log_joint = weights.log() - distance  # (n, K), up to a constant
     responsibility = log_joint.softmax(1)
     score = (responsibility[..., None] * away).sum(1) / variance
     return log_joint.logsumexp(1) - torch.log(2 * math.pi * variance), score
@@ -457,13 +456,9 @@ cu.show(
 )
 
 # %%
-cu.facts(
-    {
-        "energy distance to the mixture, at the start": energy(noise_2d, genuine),
-        "energy distance to the mixture, at the end": energy(back, genuine),
-        "95 % of real-against-real pairs stay below": limit,
-    }
-)
+cu.facts("energy distance to the mixture, at the start", energy(noise_2d, genuine))
+cu.facts("energy distance to the mixture, at the end", energy(back, genuine))
+cu.facts("95 % of real-against-real pairs stay below", limit)
 
 # %% [markdown]
 # It passes: 0.0015 against a limit of 0.0030; the noise it started from was at 0.096.
@@ -530,9 +525,8 @@ def asked(net):
 # %%
 torch.manual_seed(0)
 batches = cu.Batches(draw_mixture(20_000, 7).float(), 512)
-learned = cu.fit(
-    PointNet(), point_loss, batches, steps=2_000, lr=2e-3, schedule="cosine", ema=0.998
-)
+settings = {"lr": 2e-3, "schedule": "cosine", "ema": 0.998}
+learned = cu.fit(PointNet(), point_loss, batches, steps=2_000, **settings)
 learned_log = []
 generator = torch.Generator().manual_seed(1)
 predict = recorded(asked(learned.ema), learned_log)
@@ -1026,9 +1020,8 @@ film = []
 generator = torch.Generator().manual_seed(3)
 seeds = torch.randn(8, 1, 28, 28, generator=generator).to(device)
 ladder_50 = spaced(cu.budget(50))
-final = way_back(
-    recorded(predictor(unet), film), seeds, ladder_50, clip=1.0, generator=generator
-)
+predict = recorded(predictor(unet), film)
+final = way_back(predict, seeds, ladder_50, clip=1.0, generator=generator)
 
 # %% tags=["figure", "slide"]
 # @title Widget: the film of eight digits, and what the network believes
@@ -1305,8 +1298,7 @@ cu.ship(
 )
 
 # %%
-# From here on: the weights of the shipped run.
-conditional_run = cu.restore("06_conditional", conditional)
+conditional_run = cu.restore("06_conditional", conditional)  # from here on, the long run's
 
 # %% [markdown]
 # By Bayes' rule $\nabla\log p_t(x\mid y)=\nabla\log p_t(x)+\nabla\log p_t(y\mid x)$, since $p(y)$ does not depend on $x$.

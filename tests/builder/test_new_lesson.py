@@ -19,6 +19,7 @@ COPIED = (
     "tests/__init__.py",
     "tests/conftest.py",
     "tests/order.py",
+    "tests/rotation.py",
     "tests/lessons/__init__.py",
     "tests/lessons/lesson_functions.py",
     "tests/checks/__init__.py",
