@@ -6,12 +6,17 @@ The part depends on the commit alone, so that a failure can be repeated: the sam
 import hashlib
 import os
 import subprocess
+import zlib
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from course_utils.system.folders import ROOT
 
+RECORD = bool(os.environ.get("COURSE_TEST_RECORD"))
+"""Whether each file is timed: set by `python tasks.py test --record`. Then the slow tests run, too."""
+OTHER_TURN = "has its turn in another run; all of them: python tasks.py test --all"
 ALL = bool(os.environ.get("COURSE_TEST_ALL"))
 """Whether nothing is left out: set by `python tasks.py test --all`."""
 
@@ -38,24 +43,22 @@ def has_its_turn(place: int, turns: int) -> bool:
 def leave_to_other_turns(items: list, arguments: list[str]) -> None:
     """Skip what is marked `turns(n)` and has none now: each such test runs in one of n runs of the suite.
 
-    Whoever names a file or a test gets all of it.
+    A file that is marked as a whole (`pytestmark`) has its tests at one turn; otherwise the cases of one test
+    stay together. Whoever names a file or a test gets all of it.
     """
-    if ALL or any(".py" in argument for argument in arguments):
+    if ALL or RECORD or any(".py" in argument for argument in arguments):
         return
-    places: dict[str, int] = {}
+    places: dict[str, dict[str, int]] = {}  # of each file its tests, of the suite its files
     for item in items:
-        mark = item.get_closest_marker("turns")
-        if mark is None:
-            continue
-        (turns,) = mark.args
-        function = (
-            f"{item.path}::{item.originalname}"  # the cases of one test stay together: they share fixtures
-        )
-        place = places.setdefault(function, sum(key.startswith(f"{item.path}::") for key in places))
-        if not has_its_turn(place, turns):
-            item.add_marker(
-                pytest.mark.skip(reason="has its turn in another run; all: python tasks.py test --all")
-            )
+        for node, mark in item.iter_markers_with_node("turns"):
+            whole = not hasattr(node, "originalname")
+            among, name = ("", str(item.path)) if whole else (str(item.path), item.originalname)
+            numbers = places.setdefault(among, {})
+            place = numbers.setdefault(name, len(numbers))
+            # Files begin at different turns, or those with one slow test would all have it at the same.
+            if not has_its_turn(place + zlib.crc32(Path(among).name.encode()), *mark.args):
+                item.add_marker(pytest.mark.skip(reason=OTHER_TURN))
+            break
 
 
 def share(things: list, n: int = 1) -> list:

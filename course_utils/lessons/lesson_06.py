@@ -51,9 +51,8 @@ def log_p_and_score(x, a, mixture=toy):
     weights, means, width = mixture
     variance = a * width**2 + 1 - a
     away = a**0.5 * means - x[:, None]  # (n, K, 2): mean minus x
-    log_joint = weights.log() - away.square().sum(2) / (
-        2 * variance
-    )  # (n, K), up to a constant
+    distance = away.square().sum(2) / (2 * variance)
+    log_joint = weights.log() - distance  # (n, K), up to a constant
     responsibility = log_joint.softmax(1)
     score = (responsibility[..., None] * away).sum(1) / variance
     return log_joint.logsumexp(1) - torch.log(2 * math.pi * variance), score

@@ -1,7 +1,7 @@
 """JupyterLab in Chromium: lessons run, widgets answer to keyboard and mouse, solutions fold, exercises give
 feedback.
 
-One server, one browser and one kernel serve the whole module; two lessons a run, all of them in the full run
+One server, one browser and one kernel serve the whole module; one lesson a run, and all of them in the full run
 (`python tasks.py test --all`). Screenshots are kept in build/browser.
 """
 
@@ -81,7 +81,7 @@ def test_the_browser_has_a_lesson_to_open():
     assert len(LESSONS) >= 5
 
 
-@pytest.mark.parametrize("path", share(LESSONS, 2), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", share(LESSONS), ids=lambda path: path.stem)
 def test_the_key_widget_of_a_lesson_answers_to_keyboard_and_mouse(lab, path):
     book, index = lab.open(path.stem), key_widget(path)
     book.run(0, index)
@@ -188,6 +188,7 @@ def test_an_error_in_a_callback_is_seen_below_the_widget(lab):
     assert book.errors() == []
 
 
+@pytest.mark.turns(2)
 def test_an_answer_gets_its_feedback_and_the_solution_folds(lab):
     (exercise, *_) = exercises.find(read(ROOT / "lessons" / "00_start_here.py"))
     cells = cells_of(ROOT / "notebooks" / "00_start_here.ipynb")
@@ -226,6 +227,7 @@ def test_an_answer_gets_its_feedback_and_the_solution_folds(lab):
     book.screenshot("right_answer")
 
 
+@pytest.mark.turns(2)
 def test_three_rounds_of_the_game(lab):
     index = next(i for i, cell in enumerate(cells_of(GAME)) if "game.play(" in source(cell))
     book = lab.open(GAME.stem)
@@ -238,6 +240,7 @@ def test_three_rounds_of_the_game(lab):
     book.screenshot("game")
 
 
+@pytest.mark.turns(2)
 def test_a_slider_dragged_while_a_cell_runs_changes_nothing_in_it(lab):
     """In JupyterLab, a training and a drawing; tests/widgets/test_turns.py has the ways of other front ends."""
     widget = KINDS[0].split("long =")[0].replace("def draw(k, mode, which, flag)", "def draw(k)")
@@ -283,6 +286,7 @@ print(repr(sum(w.double().sum().item() for w in model.parameters())), set(opened
     assert book.errors() == []
 
 
+@pytest.mark.turns(2)
 def test_a_widget_keeps_its_picture_after_a_save_and_a_restart(lab):
     lab.write("kept", KINDS[0])
     book = lab.open("kept")

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.lab import Lab, missing
 from tests.builder.course import built, cell_with
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [pytest.mark.turns(3), pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 
 
 def test_figures_and_deeper_sections_open_folded_and_one_click_unfolds_them(executed, tmp_path):

@@ -10,6 +10,8 @@ import pytest
 from tools import new_lesson
 from tools.builder.source import ROOT, Places, find
 
+pytestmark = pytest.mark.turns(3)
+
 COPIED = (
     "pyproject.toml",
     "conftest.py",

@@ -17,6 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.builder.source import ROOT
 
+pytestmark = pytest.mark.turns(3)
+
 FENCE = 180  # seconds for a whole run, start of Python and kernels included
 PASSES = ["x = 1", "assert x == 1"]
 STUBBORN = "import time\nwhile True:\n    try:\n        {busy}\n    except KeyboardInterrupt:\n        pass"

@@ -182,6 +182,7 @@ def test_what_the_mixture_leaves_over_is_correlated_in_real_digits_only(shipped)
         assert low < float((rest[:, :, :-1] * rest[:, :, 1:]).mean() / rest.square().mean()) < high
 
 
+@pytest.mark.turns(2)
 def test_draws_of_the_shipped_mixture_have_the_distance_on_its_card(shipped):
     run, model = shipped
     whole = L.sample_images(model, 5_000, seed=5)

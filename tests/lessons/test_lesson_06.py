@@ -330,6 +330,7 @@ def figures(run):
     return {name: entry["value"] for name, entry in run.card["figures"].items()}
 
 
+@pytest.mark.turns(2)
 def test_the_shipped_model_is_what_its_card_says(lesson):
     from course_utils.nets.unet import UNet
 

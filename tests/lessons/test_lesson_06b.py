@@ -168,6 +168,7 @@ def test_a_hundred_images_are_learned_by_heart():
     assert steps[-1] > steps[0] and gaps[-1] < 0.5 * fresh
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("name", "n"), [("06_ancestral", 1_000), ("06_ddim", 5_000)])
 def test_the_entries_of_other_samplers_are_what_their_cards_say(name, n):
     run = shipped(name)
@@ -176,6 +177,7 @@ def test_the_entries_of_other_samplers_are_what_their_cards_say(name, n):
     assert distance == pytest.approx(figures(run)["Fréchet distance to test digits, n = 1000"], rel=0.02)
 
 
+@pytest.mark.turns(2)
 def test_the_table_of_samplers_belongs_to_the_shipped_weights():
     from course_utils.nets.unet import UNet
 

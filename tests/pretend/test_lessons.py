@@ -17,8 +17,8 @@ from tests.rotation import ALL, share
 
 LESSONS = sorted((ROOT / "lessons").glob("*.py"))
 RUNS = [(lesson, kind) for lesson in LESSONS for kind in ("cuda", "mps")]
-AT_ONCE = 3
-"""Runs in each run of the suite: a lesson on both devices, and a neighbour on one. A run takes some 20 CPU s."""
+AT_ONCE = 2
+"""Runs in each run of the suite: two neighbours, most often a lesson on both devices. A run takes some 20 CPU s."""
 pytestmark = pytest.mark.skipif(bool(reason_not_to_pretend()), reason=str(reason_not_to_pretend()))
 
 

@@ -10,6 +10,8 @@ import torch
 
 from course_utils.system.folders import ROOT
 
+pytestmark = pytest.mark.turns(3)
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):

@@ -14,6 +14,8 @@ import tasks
 from tools import bundle
 from tools.builder.source import ROOT
 
+pytestmark = pytest.mark.turns(3)
+
 PYPROJECT = """[build-system]
 requires = []
 build-backend = "backend"

@@ -44,19 +44,19 @@ def test_turns_reach_everything(monkeypatch):
 
 
 class Marked(SimpleNamespace):
-    """A collected test with the mark `turns(3)`, which notes why it is skipped."""
+    """A collected test, marked `turns(3)` itself or by its file, which notes why it is skipped."""
 
-    def get_closest_marker(self, _):
-        return pytest.mark.turns(3).mark
+    def iter_markers_with_node(self, _):
+        yield SimpleNamespace() if self.whole else self, pytest.mark.turns(3).mark
 
     def add_marker(self, mark):
         self.skipped = mark.kwargs["reason"]
 
 
-def marked():
+def marked(whole=False):
     """Five tests of two files; the second has two cases."""
     names = [("a.py", "one"), ("a.py", "two"), ("a.py", "two"), ("a.py", "three"), ("b.py", "one")]
-    return [Marked(path=path, originalname=name, skipped="") for path, name in names]
+    return [Marked(path=path, originalname=name, whole=whole, skipped="") for path, name in names]
 
 
 def test_a_slow_test_has_its_turn_in_one_of_three_runs_and_its_cases_stay_together(monkeypatch):
@@ -69,6 +69,16 @@ def test_a_slow_test_has_its_turn_in_one_of_three_runs_and_its_cases_stay_togeth
     assert [sum(case) for case in zip(*runs, strict=True)] == [1] * 5
     assert all(run[1] == run[2] for run in runs)
     assert "--all" in next(item.skipped for item in some if item.skipped)
+
+
+def test_a_file_that_is_marked_as_a_whole_stays_together(monkeypatch):
+    monkeypatch.setattr("tests.rotation.ALL", False)
+    seen = set()
+    for commit in range(3):
+        monkeypatch.setenv("COURSE_TEST_TURN", str(commit))
+        leave_to_other_turns(some := marked(whole=True), ["tests"])
+        seen.add(tuple(not item.skipped for item in some))
+    assert seen == {(True,) * 4 + (False,), (False,) * 4 + (True,), (False,) * 5}
 
 
 @pytest.mark.parametrize(("everything", "arguments"), [(True, ["tests"]), (False, ["tests/a.py"])])

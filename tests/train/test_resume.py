@@ -342,6 +342,7 @@ def result(done):
     return done.stdout.split("RESULT", 1)[1]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.fault(
     fault="kill -9 of a long run (profile full) between two trainings, or in one of them",
     sees="“It had been trained before: nothing to do” and “98_twins-1f0c52aa-1: resumed after step 6 of 12.”",
@@ -363,6 +364,7 @@ def test_a_long_run_goes_on_where_it_was_killed_although_its_trainings_have_no_n
     assert run_lesson(folder).stdout.count("trained before") == 3
 
 
+@pytest.mark.turns(2)
 def test_in_a_long_run_a_changed_loss_is_another_training(tmp_path):
     first = run_lesson(tmp_path / "lesson")
     changed = run_lesson(tmp_path / "lesson", scale=2.0)

@@ -50,6 +50,7 @@ def test_training_in_the_background_does_not_hear_ctrl_c():
     assert history.stopped is None and history.steps[-1] == 5
 
 
+@pytest.mark.turns(2)
 @pytest.mark.skipif(os.name == "nt", reason="no process inherits ignored signals on Windows")
 def test_the_tests_pass_in_the_background():
     """A suite that is started with SIGINT ignored has it back for its tests."""

@@ -9,7 +9,7 @@ import torch
 def reconstruction_loss(model, x):
     """Equation (1): squared error summed over pixels, averaged over the batch.
 
-    model: (B, 784) → (B, 784), encoder and decoder. x: (B, 1, 28, 28) or (B, 784).
+    model: (B, d) → (B, d), encoder and decoder. x: (B, 1, 28, 28), or rows (B, d), d any.
     Returns a scalar.
     """
     x = x.flatten(1)

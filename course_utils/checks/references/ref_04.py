@@ -51,7 +51,7 @@ def careless_loss(log_lik, kl):
 def every_label(decode, z, n_labels):
     """Decode each latent z (B, k) with every label: (B, n_labels, …).
 
-    decode takes (M, k) and labels (M,) int64.
+    decode takes (M, k) and labels (M,) int64, on the device of z.
     """
     y = torch.arange(n_labels, device=z.device).repeat(len(z))  # 0 1 2 … 0 1 2 …
     out = decode(z.repeat_interleave(n_labels, 0), y)  # z₀ z₀ z₀ … z₁ z₁ z₁ …
