@@ -14,6 +14,7 @@ from course_utils.data.my_digit import my_digit
 from course_utils.data.pixels import as_images, to_numpy, to_uint8
 from course_utils.data.points import POINTS, checkerboard, eight_gaussians, moons, pinwheel, rings, spiral
 from course_utils.data.split import Images, Split
+from course_utils.data.text import course_text, questions
 
 __all__ = [
     "POINTS",
@@ -23,12 +24,14 @@ __all__ = [
     "Split",
     "as_images",
     "checkerboard",
+    "course_text",
     "eight_gaussians",
     "letters",
     "mnist",
     "moons",
     "my_digit",
     "pinwheel",
+    "questions",
     "rings",
     "spiral",
     "to_numpy",
