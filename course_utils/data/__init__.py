@@ -14,7 +14,7 @@ from course_utils.data.my_digit import my_digit
 from course_utils.data.pixels import as_images, to_numpy, to_uint8
 from course_utils.data.points import POINTS, checkerboard, eight_gaussians, moons, pinwheel, rings, spiral
 from course_utils.data.split import Images, Split
-from course_utils.data.text import course_text, questions
+from course_utils.data.text import Tagged, course_text, questions
 
 __all__ = [
     "POINTS",
@@ -22,6 +22,7 @@ __all__ = [
     "DataError",
     "Images",
     "Split",
+    "Tagged",
     "as_images",
     "checkerboard",
     "course_text",
