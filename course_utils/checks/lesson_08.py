@@ -69,7 +69,7 @@ def forward(fn):
         short, (1, 3), "one observation makes one row: begin with log π + log b and add a row a step."
     )
     expect_close(short, (log_pi + log_b[0])[None], "log α_1 is log π + log b_k(x_1).")
-    many = log_b.repeat(150, 1)
+    many = log_b.repeat(150, 1) - 5
     long = call(fn, log_pi, log_A, many)
     hint = "600 steps end in -inf or nan: stay in log-space (torch.logsumexp), no exp() first."
     expect(torch.isfinite(long).all(), hint)
@@ -190,7 +190,7 @@ def plain_forward(fn):
         out, true, "the sum over all paths that end in each state is another one: see (2).", mistakes
     )
     expect_double(out, true)
-    single = [part.float() for part in (pi, A, b.repeat(75, 1) / 6)]
+    single = [part.float() for part in (pi, A, b.repeat(75, 1))]
     gone = call(fn, *single)
     hint = "300 small factors are 0 in float32; yours are not. No logarithm, no rescaling, no float64 here."
     expect(bool((torch.as_tensor(gone)[-1] == 0).all()), hint)
@@ -202,6 +202,9 @@ def plain_forward(fn):
     verified="the best of all paths by enumeration, for twelve chains; impossible moves; 600 steps",
 )
 def viterbi(fn):
+    for seed in (927, *range(40, 73, 3)):  # in the first one every usual mistake finds another path
+        chain = a_chain(5, 3, seed)
+        _best_path(call(fn, *chain), *chain)
     pi, A = (
         torch.tensor([0.4, 0.3, 0.3]).double(),
         torch.tensor([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
@@ -211,9 +214,6 @@ def viterbi(fn):
     _whole_path(out, 2, 3)
     hint = "you take the likeliest state at each time by itself, and the path that they make is impossible."
     expect(out.tolist() != [0, 0], hint)
-    for seed in range(12):
-        chain = a_chain(5, 3, seed=40 + 3 * seed)
-        _best_path(call(fn, *chain), *chain)
     chain = a_chain(4, 2, seed=7)
     one = call(fn, chain[0], chain[1], chain[2][:1])
     _whole_path(one, 1, 2)
@@ -290,6 +290,7 @@ def _mistaken_paths(log_pi, log_A, log_b):
             "the best δ at each time by itself: only the last one is chosen so; the others are read off the notes.",
         ),
         (torch.stack(shifted), "the notes are read one step late: from_t(k) is the state at t-1."),
+        (_true_path(log_pi, log_A, log_b) + 1, "states are numbered from 0 to K-1; yours begin at 1."),
         (_true_path(log_pi, log_A, log_b).flip(0), "the path comes out backwards: turn it round."),
         (log_b.argmax(1), "only the observations are used: (5) adds log π and log A."),
         (_true_path(log_pi, log_A.T, log_b), "A is transposed: A[j, k] goes from j to k."),
@@ -344,7 +345,6 @@ def new_moves(fn):
             "in which it is certain. Sum first, divide once.",
         ),
         (counts.softmax(1), "no softmax: counts are no logarithms. Divide by the sum."),
-        (counts / len(xi), "divided by the number of steps; divide each row by its own sum."),
     ]
     expect_value(out, true, "A_jk = Σ_t ξ_t(j, k) / Σ_t Σ_l ξ_t(j, l).", mistakes)
     expect_double(out, true)

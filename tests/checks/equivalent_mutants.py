@@ -16,7 +16,7 @@ FREE = {
                 "04b.guess",
                 "05.bets",
             ),
-            *("06.percentage", "07.luck", "A.fall"),
+            *("06.percentage", "07.luck", "08.marks", "08b.crossing", "A.fall"),
         ),
         "a bet: any number in the range counts",
     ),
@@ -180,6 +180,33 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             "balls = (torch.cdist(candidates, real) <= radii).sum(1)",
         ),
         "one number repeated is the same both ways": ("return balls.argmax().repeat_interleave(n)",),
+    },
+    "08.moves": {
+        "each row is divided by its sum, so a common factor does not count": ("counts = xi.mean(0)",),
+    },
+    "08b.crf": {
+        "the axis has one entry": ("picked = e.gather(2, y[:, :, None])[:, :, -1]",),
+    },
+    "08b.weighting": {
+        "every node is set before a child looks it up": (
+            "states = torch.ones(n, len(parents), dtype=torch.long)",
+        ),
+        "all tables have one dtype": (
+            "weights = torch.ones(n, dtype=tables[1].dtype)",
+            "weights = torch.ones(n, dtype=tables[-1].dtype)",
+        ),
+        "one number broadcasts like n equal ones": ("yes = table[tuple((states[:, j] for j in above))]",),
+        "a truth value put into whole numbers is 0 or 1": (
+            "states[:, i] = torch.rand(n, generator=generator) < yes",
+        ),
+        "no random number is p to the last digit": (
+            "states[:, i] = (torch.rand(n, generator=generator) <= yes).long()",
+        ),
+    },
+    "08b.weights": {
+        "a cell of probability 0 adds 0 either way": (
+            "total = total + torch.where(p >= 0, torch.xlogy(p, p) - torch.xlogy(p, independent), 0.0)",
+        ),
     },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (

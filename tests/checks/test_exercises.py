@@ -18,7 +18,7 @@ CHECK_CALL = re.compile(r"cu\.check\(\s*[\"']([^\"']+)[\"']\s*,\s*(\w+)\s*\)")
 
 ONLY_A_GUESS = {
     *("00.blank", "01.bets", "02.bet", "02b.decibels", "03.guess", "03b.gain", "04b.guess", "05.bets"),
-    *("06.percentage", "07.luck", "A.fall"),
+    *("06.percentage", "07.luck", "08.marks", "08b.crossing", "A.fall"),
 }
 """Exercises of the kind "predict and measure": one number or a few, which leave room for fewer mistakes."""
 

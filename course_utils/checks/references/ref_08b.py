@@ -58,8 +58,7 @@ def edge_weights(single, both):
         (1 - on - other + both, (1 - on) * (1 - other)),
     )
     total = torch.zeros_like(both)
-    for p, independent in cells:
-        p = p.clamp(min=0)  # rounding may leave −1e-17
+    for p, independent in cells:  # rounding may leave a p of −1e-17
         total = total + torch.where(p > 0, torch.xlogy(p, p) - torch.xlogy(p, independent), 0.0)
     return total
 
