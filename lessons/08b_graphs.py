@@ -81,8 +81,7 @@ joint = pi[sequences[:, 0]] * b[torch.arange(5), sequences].prod(1)
 for t in range(1, 5):
     joint = joint * A[sequences[:, t - 1], sequences[:, t]]
 
-e = b.log()
-e[0] += pi.log()
+e = torch.cat([b[:1] * pi, b[1:]]).log()
 score = e[torch.arange(5), sequences].sum(1) + A.log()[sequences[:, :-1], sequences[:, 1:]].sum(
     1
 )
