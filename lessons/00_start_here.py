@@ -655,7 +655,7 @@ cu.enter("00_gaussian", draw_gaussian, step=lambda: torch.cov(x.T), steps=1, num
 #
 # Draw a digit: `#` is ink, `.` is paper, 14 lines of 14 characters.
 # `cu.my_digit` smooths it with a round pen, scales it to a 20 × 20 box and centres it like the digits of MNIST.
-# It is kept, and travels with you: in lesson 02b half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lesson 06b its lower part is hidden and drawn anew.
+# It is kept, and travels with you: in lesson 02b half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lesson 06b its lower part is hidden and drawn anew, in lesson 08 it is completed from above and from below.
 
 # %% tags=["slide"]
 my_digit = cu.my_digit("""
@@ -1045,12 +1045,12 @@ cu.quiz(questions, "Fourteen systems. Are there many right answers, and does it 
 # ## 6 · What they are for *(core)*
 #
 # Read the arrow as "many right outputs, draw one".
-# Lessons 00 to 07 and the toolbox are here; those from 08 on are to come.
+# Lessons 00 to 08 and the toolbox are here; those from 09 on are to come.
 #
 # | input → output | example | lesson |
 # |---|---|---|
 # | label → image | "draw me a 7" | [01](01_discriminative_vs_generative.ipynb), [04](04_variational_autoencoders.ipynb), [06](06_diffusion.ipynb), 12 |
-# | image with a hole → completed image | a scratch, a tourist removed | [02b](02b_mixtures_on_images.ipynb) (exactly), [06b](06b_diffusion_in_depth.ipynb), 16 |
+# | image with a hole → completed image | a scratch, a tourist removed | [02b](02b_mixtures_on_images.ipynb) and [08](08_hidden_chains.ipynb) (exactly), [06b](06b_diffusion_in_depth.ipynb), 16 |
 # | noisy → clean | a night photograph, a CT scan at low dose | [03b](03b_denoising.ipynb) (its average only), 16 |
 # | low → high resolution | a satellite image, an old film | 16 inverse problems |
 # | grey → colour | a film of 1930 | 17 image translation |

@@ -1328,7 +1328,7 @@ cu.facts("numbers in a covariance", in_covariance, "images a component, of 40", 
 # Besides BIC there is the Bayesian way: a prior on weights and covariances removes the infinite spikes and lets unneeded components die out (`BayesianGaussianMixture` in scikit-learn; Bishop 2006, section 10.2).
 #
 # **Hidden causes beyond one die.**
-# Causes that follow each other in time make a hidden Markov model (lesson 08, to come); a continuum of causes makes factor analysis (02b) and the VAE (04); sums and products of simple densities in many layers make probabilistic circuits, which keep exact marginals (Liu, Ahmed and Van den Broeck 2024).
+# Causes that follow each other in time make a hidden Markov model ([lesson 08](08_hidden_chains.ipynb)); a continuum of causes makes factor analysis (02b) and the VAE (04); sums and products of simple densities in many layers make probabilistic circuits, which keep exact marginals (Liu, Ahmed and Van den Broeck 2024).
 
 # %% [markdown]
 # ### References

@@ -90,7 +90,7 @@ crf = (score - log_Z).exp()
 assert (crf - joint / joint.sum()).abs().max() < 1e-10
 
 # %% [markdown]
-# All 243 sequences have the same probability to $10^{-10}$.
+# Every tag sequence of five words has the same probability in both, to $10^{-10}$.
 # **The two differ in the fit, not in the form:** an HMM's numbers are counts that maximise $\log p(x,y)$, a CRF's are climbed to by gradients of $\log p(y\mid x)$.
 # And a CRF's score $e_t$ may look at anything in the sentence, since no story has to be told about the words.
 #
@@ -538,7 +538,7 @@ tables = [torch.tensor(p).double() for _, p in CLINIC.values()]
 
 # %% tags=["figure", "slide"]
 # @title Figure: the chest clinic
-PLACES = {
+WHERE = {
     "asia": (0, 3.6),
     "smoke": (4.4, 3.6),
     "tub": (0, 2.4),
@@ -559,7 +559,7 @@ LABELS = {
     "dysp": "dyspnoea",
 }
 d = cu.diagram(fontsize=12)
-drawn = {name: d.box(LABELS[name], PLACES[name]) for name in NODES}
+drawn = {name: d.box(LABELS[name], WHERE[name]) for name in NODES}
 for name, (above, _) in CLINIC.items():
     for parent in above:
         d.arrow(drawn[parent], drawn[name])
@@ -586,12 +586,16 @@ def joint_probability(states):
     return total
 
 
+of_everyone = joint_probability(everyone)  # (256,)
+PLACES = 2 ** torch.arange(7, -1, -1)  # state @ PLACES is its row in the list
+
+
 def by_enumeration(query, evidence):
     """p(query = yes | evidence) from all 256 states; evidence {node: 0 or 1}."""
     fits = torch.ones(len(everyone), dtype=torch.bool)
     for name, value in evidence.items():
         fits &= everyone[:, NODES.index(name)] == value
-    p = joint_probability(everyone) * fits
+    p = of_everyone * fits
     return float(p[everyone[:, NODES.index(query)] == 1].sum() / p.sum())
 
 
@@ -710,7 +714,7 @@ def redraw(states, nodes, generator):
     chances = []
     for option in options:
         states[:, nodes] = option
-        chances.append(joint_probability(states))
+        chances.append(of_everyone[states @ PLACES])  # proportional to p(option | others)
     p = torch.stack(chances, 1)  # (n, options)
     chosen = torch.multinomial(p, 1, generator=generator)[:, 0]
     states[:, nodes] = options[chosen]
@@ -756,9 +760,8 @@ checked_start = cu.check("08b.stuck", stuck_start)
 block_sweep = [("tub", "cancer", "either")]
 block_sweep += [(name,) for name in ("asia", "smoke", "bronc", "xray", "dysp")]
 evidence = {"xray": 1}
-chosen = checked_start()
 starts = {
-    "your start": torch.tensor([chosen[name] for name in NODES]),
+    "your start": torch.tensor([checked_start()[name] for name in NODES]),
     "started with the OR on": torch.tensor([0, 1, 0, 1, 0, 1, 1, 0]),
 }
 sweeps = {"one node at a time": [(name,) for name in NODES], "block of three": block_sweep}
@@ -801,7 +804,7 @@ def draw_clinic(**switches):
     numbered = {NODES.index(name): value for name, value in evidence.items()}
     fig, ax = plt.subplots(figsize=(9.6, 3.6))
     fits = [bool((everyone[:, i] == v).any()) for i, v in numbered.items()]
-    p = joint_probability(everyone)
+    p = of_everyone.clone()
     for i, value in numbered.items():
         p = p * (everyone[:, i] == value)
     place = torch.arange(8)
@@ -839,7 +842,7 @@ def draw_three():
 cu.explore(
     draw_clinic,
     "Set what is known of a patient: exact posteriors of all eight nodes, and a block Gibbs "
-    "estimate of 2,500 draws. Without a kernel: dyspnoea and bronchitis.",
+    "estimate. Without a kernel: dyspnoea and bronchitis.",
     static=draw_three,
     **{name: {"options": MAYBE, "value": "?", "label": name} for name in NODES},
 )
@@ -858,7 +861,7 @@ cu.explore(
 evidence = {"asia": 1, "xray": 1}
 exact = by_enumeration("tub", evidence)
 numbered = {NODES.index(name): value for name, value in evidence.items()}
-NODE_DRAWS = 8_000
+NODE_DRAWS = cu.budget(8_000)
 errors = {"rejection": [], "likelihood weighting": [], "Gibbs, block": []}
 kept = []
 generator = torch.Generator().manual_seed(0)
@@ -872,7 +875,7 @@ for _ in range(cu.budget(20, 3)):
 
 begun = torch.tensor([1, 0, 0, 1, 0, 1, 1, 0])  # cancer, so "either" is on
 chain = gibbs(evidence, block_sweep, NODE_DRAWS // 6, begun, generator, chains=cu.budget(20, 3))
-by_block = chain[100:, :, NODES.index("tub")].double().mean(0) - exact
+by_block = chain[len(chain) // 10 :, :, NODES.index("tub")].double().mean(0) - exact
 errors["Gibbs, block"] = by_block.tolist()
 
 # %% tags=["figure"]
@@ -965,14 +968,13 @@ def best_tree(weights, root):
 
 # %%
 mnist = cu.mnist()
-grey = mnist.train.float().flatten(1).double()  # (55000, 784), in [0, 1]
+grey = mnist.train.float()[: cu.budget(55_000)].flatten(1).double()  # (N, 784), in [0, 1]
 
 
 def pair_table(x):
     """p(x_i = 1) (D,) and p(x_i = x_j = 1) (D, D) of coins with greys x (N, D), smoothed."""
-    n = len(x) + 1.0
-    single = (x.sum(0) + 0.5) / n
-    both = (x.T @ x + 0.25) / n
+    single = (x.sum(0) + 0.5) / (len(x) + 1)
+    both = (x.T @ x + 0.25) / (len(x) + 1)
     return single, both.fill_diagonal_(0).add_(single.diag())
 
 
@@ -1009,6 +1011,7 @@ def log_tree(x):
 # @title Table: exact nats of the tree
 coins = torch.Generator().manual_seed(4)  # lesson 04b's binarisation
 binary = torch.bernoulli(mnist.test.float(), generator=coins).flatten(1)
+binary = binary[: cu.budget(10_000)]
 tree_nats = -log_tree(binary)
 alone = torch.where(binary == 1, single, 1 - single).log().sum(1)
 cu.facts(
@@ -1272,7 +1275,7 @@ cu.show(ax.figure, "Twelve binarised validation digits, and twelve draws of each
 #
 # | you can | because you saw |
 # |---|---|
-# | turn an HMM into a CRF | 243 sequences with the same probability |
+# | turn an HMM into a CRF | every tag sequence with the same probability |
 # | read a learning curve | ten draws, paired: a crossing near ten sentences with words, none with endings |
 # | see a witness counted three times | accuracy hardly moves, the calibration error grows from 2.9 to 11.2 points |
 # | compute a posterior in a network | elimination, three samplers, and one that is stuck |

@@ -18,6 +18,7 @@ L = load(
         "backward",
         "log_evidence",
         "em_on_text",
+        "emissions",
         "begin_text",
         "bigram_bits",
         "in_bits",
