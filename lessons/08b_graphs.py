@@ -388,8 +388,8 @@ cu.facts({f"{label} 4,274 sentences": f"{card.figure(label):.1%}" for label in l
 
 # %% [markdown]
 # **Words only.**
-# With five sentences the HMM is ahead by 1.2 points (standard error 0.6), near ten the curves cross, and from twenty on the CRF is ahead, by 2.4 points at first and 0.8 at 320 sentences.
-# That is Ng and Jordan's figure, as sequences.
+# With five sentences the HMM is ahead by 1.2 points, two standard errors; near ten the curves cross, and from twenty on the CRF is clearly ahead, by 2.4 points at first and 0.8 at 320 sentences.
+# That is Ng and Jordan's figure, as sequences, with its crossing far to the left.
 #
 # **Words and endings.**
 # No crossing: the CRF is ahead by 0.7 at five sentences and by 0.4 at 320, and in between neither can be told from the other.
@@ -397,7 +397,7 @@ cu.facts({f"{label} 4,274 sentences": f"{card.figure(label):.1%}" for label in l
 # With all 4,274 sentences the HMM is right on 98.2 % and 98.5 % of the test words, the CRF on 98.6 % and 98.8 %.
 #
 # **The dotted line is a warning.**
-# A CRF with the penalty 1, a default of many programs, loses to the HMM with words only at every size, by 3 to 5 points up to forty sentences.
+# A CRF with the penalty 1, a common default, loses to the HMM with words only at every size, by 3 to 5 points up to forty sentences.
 # Whoever stops there reports that generative models win.
 # **A comparison of two models compares two models and two tunings;** here each was tuned on the same development sentences.
 
@@ -661,7 +661,7 @@ cu.facts({f"cancer, given {name}": by_enumeration("cancer", e) for name, e in kn
 # It falls, from 0.103 to 0.078, although bronchitis alone raises it, from 0.055 to 0.070, because it points to a smoker.
 # Dyspnoea wants a cause.
 # Once bronchitis is there, cancer is no longer needed; if bronchitis is excluded, it jumps to 0.227.
-# **Two causes that are independent become rivals as soon as their common effect is seen.**
+# **Two causes become rivals as soon as their common effect is seen.**
 #
 # ### Three ways to sample a posterior
 #
@@ -1304,7 +1304,8 @@ cu.show(ax.figure, "Twelve binarised validation digits, and twelve draws of each
 #
 # **Trees.**
 # Mixtures of trees (Meilă and Jordan 2000) and, deeper, probabilistic circuits keep everything exact and come much closer to neural likelihoods.
-# For scale: Larochelle and Murray (2011) list 137.64 nats for a mixture of 500 Bernoulli products, 105.52 for an RBM trained with CD-3, and 88.86 for their NADE, on one fixed binarisation; ours is dynamic, so they are not our neighbours in a table.
+# For scale: NADE, which gives each pixel all earlier ones as parents and lets a network share the tables (Larochelle and Murray 2011), is at 88.33 nats as compared by Uria et al. (2014).
+# That is on one fixed binarisation, ours is dynamic: the numbers may not stand in one table (lesson 04b).
 
 # %% [markdown]
 # ### References
@@ -1313,5 +1314,5 @@ cu.show(ax.figure, "Twelve binarised validation digits, and twelve draws of each
 # - Ng, Jordan (2002): *On Discriminative vs. Generative Classifiers: A Comparison of Logistic Regression and Naive Bayes*.
 # - Lauritzen, Spiegelhalter (1988): *Local Computations with Probabilities on Graphical Structures and Their Application to Expert Systems* (the clinic).
 # - Chow, Liu (1968): *Approximating Discrete Probability Distributions with Dependence Trees* (equation 3).
-# - Larochelle, Murray (2011): *The Neural Autoregressive Distribution Estimator* (the numbers for scale).
+# - Larochelle, Murray (2011): *The Neural Autoregressive Distribution Estimator*.
 # - Meilă, Jordan (2000): *Learning with Mixtures of Trees*.
