@@ -1159,7 +1159,7 @@ for name, seen in halves.items():
     u = torch.rand(28, many, 1, generator=torch.Generator().manual_seed(1))
     drawn[name] = complete_rows(hmm, mine.expand(many, -1, -1), seen, u)
     logits = cu.metrics.classifier()(drawn[name][:, None].to(device))
-    read[name] = logits.argmax(1).bincount(minlength=10).double().cpu() / many
+    read[name] = logits.argmax(1).cpu().bincount(minlength=10).double() / many
 
 # %% tags=["figure", "slide"]
 # @title Figure: your digit, completed from both sides

@@ -1173,15 +1173,17 @@ cu.restore("08_hmm", hmm)
 hmm_nats = -log_digits(binary.view(-1, 28, 28), *hmm.logs())
 
 
-def draw_hmm(n, seed=0):
-    """n binary digits of lesson 08's chain, as images (n, 28, 28)."""
+def draw_hmm(n, seed=None):
+    """n binary digits of lesson 08's chain, as images (n, 28, 28); others at each call."""
+    seed = int(torch.randint(2**31, ())) if seed is None else seed
     g = torch.Generator().manual_seed(seed)
     ink = draw_rows(hmm, torch.rand(28, n, 1, generator=g))
     return torch.bernoulli(ink, generator=g)
 
 
-def draw_tree(n, seed=0):
-    """n binary digits of the tree, from the root to the leaves."""
+def draw_tree(n, seed=None):
+    """n binary digits of the tree, from the root to the leaves; others at each call."""
+    seed = int(torch.randint(2**31, ())) if seed is None else seed
     u = torch.rand(784, n, generator=torch.Generator().manual_seed(seed))
     x = torch.zeros(n, 784)
     x[:, ROOT] = (u[ROOT] < single[ROOT]).float()
@@ -1217,7 +1219,7 @@ cu.ship(
     "08_tree",
     what="the best tree over 784 binary pixels (Chow and Liu)",
     figures=tree_figures,
-    samples=lambda: cu.to_uint8(draw_tree(1_000)),
+    samples=lambda: cu.to_uint8(draw_tree(1_000, seed=0)),
     lesson="08b_graphs",
 )
 
