@@ -655,7 +655,7 @@ cu.enter("00_gaussian", draw_gaussian, step=lambda: torch.cov(x.T), steps=1, num
 #
 # Draw a digit: `#` is ink, `.` is paper, 14 lines of 14 characters.
 # `cu.my_digit` smooths it with a round pen, scales it to a 20 × 20 box and centres it like the digits of MNIST.
-# It is kept, and travels with you: in lesson 02b half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lesson 06b its lower part is hidden and drawn anew, in lesson 08 it is completed from above and from below.
+# It is kept, and travels with you: in lesson 02b half of it is hidden and completed, in lesson 04 it gets ten other labels in your handwriting, in lessons 06b and 08 it is completed again.
 
 # %% tags=["slide"]
 my_digit = cu.my_digit("""

@@ -490,7 +490,7 @@ cu.show(
 #
 # **A ruler, fixed before anything was run.**
 # Draw 2,500 samples after the last step, no selection.
-# A mode is *covered* if at least 20 samples lie within 3σ of its centre, where σ = 0.15 is the standard deviation of one Gaussian.
+# A mode is *covered* if at least 20 samples lie within 3σ of its centre, where σ is the standard deviation of one Gaussian.
 # (A perfect G has nearly all its samples within 3σ, about 300 at each centre.)
 #
 # **Exercise 3 (core).**

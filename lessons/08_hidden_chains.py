@@ -33,6 +33,7 @@ import torch
 from torch import nn
 
 import course_utils as cu
+from course_utils.data.text import course_text
 
 device = cu.setup()
 
@@ -181,7 +182,10 @@ checked_marks = cu.check("08.marks", my_marks)
 # Let $\alpha_t(k)=p(x_1,\dots,x_t,\,z_t=k)$ be the sum of all paths that end in $k$ at time $t$.
 # Each of them came from some state $j$:
 #
-# $$\alpha_1(k)=\pi_kb_k(x_1),\qquad \alpha_t(k)=b_k(x_t)\sum_j\alpha_{t-1}(j)A_{jk},\qquad p(x)=\sum_k\alpha_T(k). \tag{2}$$
+# $$\begin{gathered}
+# \alpha_1(k)=\pi_kb_k(x_1),\qquad \alpha_t(k)=b_k(x_t)\sum_j\alpha_{t-1}(j)A_{jk}, \\
+# p(x)=\sum_k\alpha_T(k).
+# \end{gathered} \tag{2}$$
 #
 # In log-space a product is a sum and the sum is a log-sum-exp:
 #
@@ -492,7 +496,10 @@ cu.facts(
 #
 # The most likely path needs one change in (3): a maximum for the sum, and a note of where it came from (Viterbi):
 #
-# $$\log\delta_t(k)=\log b_k(x_t)+\max_j\bigl(\log\delta_{t-1}(j)+\log A_{jk}\bigr),\qquad \text{from}_t(k)=\text{the }j\text{ that won}. \tag{5}$$
+# $$\begin{aligned}
+# \log\delta_t(k)&=\log b_k(x_t)+\max_j\bigl(\log\delta_{t-1}(j)+\log A_{jk}\bigr), \\
+# \text{from}_t(k)&=\text{the }j\text{ that won}.
+# \end{aligned} \tag{5}$$
 #
 # At the end take the best $k$ and follow the notes back.
 #
@@ -661,7 +668,7 @@ def begin_text(K, seeds, T):
 
 # %%
 ALPHABET = " abcdefghijklmnopqrstuvwxyz"
-text = cu.data.course_text()
+text = course_text()
 codes = torch.tensor([ALPHABET.index(letter) for letter in text])
 
 

@@ -32,6 +32,7 @@ import torch
 from torch import nn
 
 import course_utils as cu
+from course_utils.data.text import Tagged
 
 # written in lesson 08, sections 1 and 7
 from course_utils.lessons.lesson_08 import RowChain, checked_forward, draw_rows, log_digits
@@ -62,7 +63,10 @@ d.text("lines: scores of any size,\none Z(x) for the whole", (8.2, -0.95))
 cu.show(d.figure, "Left: an HMM makes tags, then words. Right: a CRF scores tags, given words.")
 
 # %% [markdown]
-# $$p(y\mid x)=\frac1{Z(x)}\exp\Bigl(\sum_{t=1}^Te_t(y_t)+\sum_{t=2}^T\theta_{y_{t-1}y_t}\Bigr),\qquad Z(x)=\sum_{y'}\exp(\text{the same with }y'). \tag{1}$$
+# $$\begin{aligned}
+# p(y\mid x)&=\frac1{Z(x)}\exp\Bigl(\sum_{t=1}^Te_t(y_t)+\sum_{t=2}^T\theta_{y_{t-1}y_t}\Bigr), \\
+# Z(x)&=\sum_{y'}\exp(\text{the same with }y').
+# \end{aligned} \tag{1}$$
 #
 # $Z(x)$ is lesson 08's sum over all paths, and the same forward pass computes it: nothing there asked the rows to sum to 1.
 #
@@ -82,9 +86,8 @@ for t in range(1, 5):
     joint = joint * A[sequences[:, t - 1], sequences[:, t]]
 
 e = torch.cat([b[:1] * pi, b[1:]]).log()
-score = e[torch.arange(5), sequences].sum(1) + A.log()[sequences[:, :-1], sequences[:, 1:]].sum(
-    1
-)
+moves = A.log()[sequences[:, :-1], sequences[:, 1:]].sum(1)
+score = e[torch.arange(5), sequences].sum(1) + moves
 log_Z = checked_forward(torch.zeros(3).double(), A.log(), e)[-1].logsumexp(0)
 crf = (score - log_Z).exp()
 assert (crf - joint / joint.sum()).abs().max() < 1e-10
@@ -141,7 +144,7 @@ def log_partition(start, moves, e, mask):
 # 4,274 questions to a flight service, each word with one of 14 tags.
 
 # %%
-flights = cu.data.Tagged()
+flights = Tagged()
 K = len(flights.tags)
 
 # %% tags=["figure"]
@@ -377,7 +380,8 @@ for s, n in enumerate(sizes):
         row.append(f"{difference.mean():+.1f} ({difference.std() / 10**0.5:.1f})")
     rows.append(row)
 heads = ["HMM", "CRF", "CRF, penalty 1", "HMM − CRF"]
-columns = ["sentences", *(f"{h}, words" for h in heads), *(f"{h}, endings" for h in heads)]
+columns = [*(f"{h}, words" for h in heads), *(f"{h}, endings" for h in heads)]
+columns = ["sen\u00adtences", *columns]
 cu.table(
     rows,
     columns,
@@ -909,8 +913,10 @@ cu.facts("draws that survive rejection, of 1,000, mean", sum(kept) / len(kept))
 #
 # For a given tree the best tables are the pairs' own frequencies, and then
 #
-# $$\mathbb E\log p(x)=\sum_i\mathbb E\log p(x_i)+\sum_{i}\mathbb E\log\frac{p(x_i,x_{\operatorname{pa}(i)})}{p(x_i)\,p(x_{\operatorname{pa}(i)})}
-# =-\sum_iH_i+\sum_{\text{edges}}I_{ij}. \tag{3}$$
+# $$\begin{aligned}
+# \mathbb E\log p(x)&=\sum_i\mathbb E\log p(x_i)+\sum_{i}\mathbb E\log\frac{p(x_i,x_{\operatorname{pa}(i)})}{p(x_i)\,p(x_{\operatorname{pa}(i)})} \\
+# &=-\sum_iH_i+\sum_{\text{edges}}I_{ij}.
+# \end{aligned} \tag{3}$$
 #
 # The entropies $H_i$ do not depend on the tree; the mutual informations $I_{ij}$ simply add up.
 # **So the best tree is the spanning tree with the largest sum of mutual informations,** and a greedy algorithm finds it.
@@ -993,9 +999,8 @@ parent = torch.tensor([j for _, j in tree])
 joint = both[child, parent]
 given_on = joint / single[parent]
 given_off = (single[child] - joint) / (1 - single[parent])
-p_on = torch.stack([given_off, given_on], 1).clamp(
-    1e-6, 1 - 1e-6
-)  # (783, 2): p(child = 1 | parent)
+p_on = torch.stack([given_off, given_on], 1)  # (783, 2): p(child = 1 | parent)
+p_on = p_on.clamp(1e-6, 1 - 1e-6)
 
 
 # %%

@@ -14,7 +14,6 @@ from course_utils.data.my_digit import my_digit
 from course_utils.data.pixels import as_images, to_numpy, to_uint8
 from course_utils.data.points import POINTS, checkerboard, eight_gaussians, moons, pinwheel, rings, spiral
 from course_utils.data.split import Images, Split
-from course_utils.data.text import Tagged, course_text, questions
 
 __all__ = [
     "POINTS",
@@ -22,17 +21,14 @@ __all__ = [
     "DataError",
     "Images",
     "Split",
-    "Tagged",
     "as_images",
     "checkerboard",
-    "course_text",
     "eight_gaussians",
     "letters",
     "mnist",
     "moons",
     "my_digit",
     "pinwheel",
-    "questions",
     "rings",
     "spiral",
     "to_numpy",

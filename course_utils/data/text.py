@@ -1,8 +1,10 @@
 """Texts that ship with the course: the letters of its own lessons, and questions about flights with their tags.
 
-    cu.data.course_text()        # "start here a generative model …": 221,921 small letters and spaces
-    cu.data.Tagged().some(20)    # twenty training questions as numbers: pieces of words, tags, mask
-    cu.data.questions("train")   # [[("what", "PRON"), ("is", "AUX"), …], …]: 4,274 sentences
+    from course_utils.data.text import Tagged, course_text, questions
+
+    course_text()        # "start here a generative model …": 221,921 small letters and spaces
+    Tagged().some(20)    # twenty training questions as numbers: pieces of words, tags, mask
+    questions("train")   # [[("what", "PRON"), ("is", "AUX"), …], …]: 4,274 sentences
 
 Both are verified on reading; data/README.md says where they come from.
 """

@@ -131,9 +131,7 @@ def test_the_executed_notebook_is_clean_and_complete(executed):
     assert not any("IntSlider" in str(output) for output in shown)  # a view with nothing beside it vanished
     assert sum("image/png" in output.get("data", {}) for output in shown) == 2  # the widget left its picture
     results = [output for output in shown if output["output_type"] == "execute_result"]
-    assert [output["data"]["text/plain"] for output in results] == [
-        "4.5"
-    ]  # the reference stood in for the stub
+    assert results == [] and any("4.5" in text for text in streams)  # the reference stood in for the stub
 
 
 def test_a_build_is_a_first_visit_and_leaves_nothing_behind(executed, places):

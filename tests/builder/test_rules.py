@@ -53,9 +53,9 @@ EXERCISES = {
         "the reader's own attempt",
     ),
     "unchecked name used beside its check": (
-        "checked_half(3.0)",
-        "half_square(3.0)",
-        "half_square(3.0)",
+        "print(checked_half(3.0))",
+        "print(half_square(3.0))",
+        "print(half_square(3.0))",
         "the reader's own attempt",
     ),
     "unchecked name used above": (

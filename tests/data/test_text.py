@@ -2,21 +2,20 @@
 
 import pytest
 
-import course_utils as cu
 from course_utils.data import files, text
 
 
 def test_the_text_is_letters_and_single_spaces():
-    letters = cu.data.course_text()
+    letters = text.course_text()
     assert letters.startswith("start here a generative model makes new members")
     assert set(letters) <= set("abcdefghijklmnopqrstuvwxyz ") and "  " not in letters
 
 
 def test_the_questions_are_words_with_tags():
-    train = cu.data.questions("train")
+    train = text.questions("train")
     assert train[1][:3] == [("now", "ADV"), ("i", "PRON"), ("need", "VERB")]
     train[1].clear()  # the caller's own list
-    assert cu.data.questions("train")[1]
+    assert text.questions("train")[1]
 
 
 def test_a_damaged_text_is_refused_with_the_remedy(tmp_path, monkeypatch):
@@ -27,6 +26,6 @@ def test_a_damaged_text_is_refused_with_the_remedy(tmp_path, monkeypatch):
     text.course_text.cache_clear()
     try:
         with pytest.raises(files.DataError, match="git checkout -- data/course_text"):
-            cu.data.course_text()
+            text.course_text()
     finally:
         text.course_text.cache_clear()

@@ -7,6 +7,7 @@ import torch
 
 import course_utils as cu
 from course_utils import runs
+from course_utils.data.text import course_text
 from tests.lessons.lesson_functions import load
 
 exercises = load("08", "forward", "plain_forward", "viterbi", "new_moves")
@@ -185,7 +186,7 @@ def test_the_bigram_table_is_counted_by_hand():
 
 
 def test_the_courses_letters_are_the_frozen_ones():
-    text = cu.data.course_text()
+    text = course_text()
     assert len(text) == 221_921 and set(text) == set(" abcdefghijklmnopqrstuvwxyz") and "  " not in text
 
 

@@ -8,6 +8,7 @@ import torch
 
 import course_utils as cu
 from course_utils import runs
+from course_utils.data.text import Tagged, questions
 from tests.lessons.lesson_functions import load
 
 exercises = load("08b", "crf_log_likelihood", "likelihood_weighting", "edge_weights", "stuck_start")
@@ -102,7 +103,7 @@ def test_the_gradient_is_observed_minus_expected():
 
 @pytest.fixture(scope="module")
 def flights():
-    return cu.data.Tagged()
+    return Tagged()
 
 
 @pytest.fixture(scope="module")
@@ -330,4 +331,4 @@ def test_the_questions_are_whole_and_encoded_alike(flights):
     assert [names[int(number)] for number in f[0, 0]] == ["rates", "-s", "-es", "-tes"]
     assert [flights.tags[int(tag)] for tag in y[:, 1]] == ["DET", "NOUN"]
     with pytest.raises(ValueError, match="no part"):
-        cu.data.questions("training")
+        questions("training")
