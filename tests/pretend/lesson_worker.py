@@ -11,6 +11,7 @@ import json
 import runpy
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -107,7 +108,9 @@ def observed(found: Found, host, lesson: Path):
 def run_lesson(lesson: Path, kind: str, card: str = "A100") -> Found:
     """Run a lesson (its path) to its end, or to the first thing that a card would refuse."""
     found = Found()
-    with pretending(kind, card) as host, observed(found, host, lesson):
+    with warnings.catch_warnings(), pretending(kind, card) as host, observed(found, host, lesson):
+        # What NumPy will refuse one day: a tensor that Matplotlib is given in place of an array.
+        warnings.filterwarnings("error", message="__array", category=DeprecationWarning)
         try:
             runpy.run_path(str(lesson), run_name="__main__")
         except Exception as error:

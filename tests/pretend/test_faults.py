@@ -107,6 +107,10 @@ REFUSED = {
         "device type tensor to numpy"),
     "a plot of a tensor on the device": (
         "ax.scatter(*samples.cpu().T)", "ax.scatter(*samples.T)", "device type tensor to numpy"),
+    "bars of tensors, which NumPy will refuse": (
+        "ax.scatter(*samples.cpu().T)", "ax.bar(*samples.cpu().T)", "__array_wrap__"),
+    "an image that is a tensor, which NumPy will refuse": (
+        "ax.scatter(*samples.cpu().T)", "ax.imshow(samples.cpu())", "__array__"),
     "a state that is loaded to where it was saved": (
         'scale = torch.load(kept, map_location="cpu")["scale"] + torch.ones(2)',
         'scale = torch.load(kept)["scale"] + torch.ones(2)', MIXED),

@@ -135,3 +135,25 @@ def test_the_judge_is_trained_on_the_device_without_a_wait(there):
         cu.Batches(cu.mnist().val, 16, labels=True), steps=2,
     )  # fmt: skip
     assert history.steps[-1] == 2
+
+
+@pytest.mark.parametrize(("kind", "last"), [("cuda", True), ("mps", False)])
+def test_apples_gpu_gets_images_in_plain_layout_and_copies_that_the_host_waits_for(kind, last, monkeypatch):
+    """BatchNorm of channels_last, and copies while the host goes on, come out wrong on MPS, without a word."""
+    asked = []
+    to = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, *a, **kw: asked.append((a, kw)) or to(x, *a, **kw))
+    laid_out = []
+
+    def loss(model, x):
+        laid_out.append(x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous())
+        return model(x).square().mean()
+
+    with pretending(kind):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        loader = torch.utils.data.DataLoader(numbers(16, 3, 6, 6), batch_size=8)
+        cu.fit(net, loss, loader, steps=3)
+        assert net[0].weight.is_contiguous() is not last
+    assert laid_out == [last] * 3
+    ahead = {kw["non_blocking"] for _, kw in asked if "non_blocking" in kw}
+    assert ahead == {last}
