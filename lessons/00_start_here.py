@@ -115,7 +115,7 @@ cu.table([[letter, what] for letter, what in zip(LETTERS, order)], ["row", "sour
 
 # %% tags=["figure"]
 # @title Figure: the map of the course
-HERE = ("00", "01", "02", "03", "04", "05", "06", "07", "A")
+HERE = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "A")
 SPINE = {
     "00": ("start\nhere", (0, 0)),
     "01": ("classify or\ngenerate", (1.38, 0)),

@@ -38,12 +38,13 @@ def every_path(log_pi, log_A, log_b):
 @exercise("08.marks", verified="a list of stretches within the 300 rolls; the figure below compares them")
 def my_marks(fn):
     marks = call(fn)
-    shape = "return a list of pairs, such as [(41, 60), (130, 155)]; an empty list says: never."
+    shape = "return a list of pairs, such as [(41, 60), (130, 155)]."
     expect(not isinstance(marks, str | bytes | dict | set), shape)
     try:
         pairs = [tuple(pair) for pair in marks]
     except TypeError:
         expect(False, shape)
+    expect(pairs, "28 % sixes say that the loaded die was in play: mark one stretch at least.")
     expect(all(len(pair) == 2 for pair in pairs), shape)
     expect(
         all(is_whole(end) for pair in pairs for end in pair),

@@ -26,13 +26,12 @@ def fit(
 ) -> History:  # fmt: skip
     """Train a model with one loss and one optimiser; returns the history.
 
-    `loss_fn(model, *batch)` returns a scalar, or a dict of scalars with the key "loss"; all are logged. `ema`:
-    decay of an averaged copy, `history.ema`, which previews see. `clip`: largest norm of the gradient.
-    `optimiser`: "adam", "adamw", "sgd", or a function of the parameters. `schedule`: "cosine", or a function of
-    the fraction done that returns a factor for `lr`. Rest as in `loop`.
-    A loss with a parameter `step` is told the number of the step, from 0, also after a resume. With a `name`
-    weights, optimiser, schedule, average, history and random states are saved; what the loss itself keeps,
-    a counter in a dict say, is not. A frozen part in eval mode stays in eval mode.
+    `loss_fn(model, *batch)` returns a scalar, or a dict of scalars with the key "loss"; all are logged. `ema`: decay
+    of an averaged copy, `history.ema`, which previews see. `clip`: largest norm of the gradient. `optimiser`: "adam",
+    "adamw", "sgd", or a function of the parameters. `schedule`: "cosine", or a function of the fraction done that
+    returns a factor for `lr`. A loss with a parameter `step` is told the number of the step, from 0, also after a
+    resume. With a `name` weights, optimiser, schedule, average, history and random states are saved; what the loss
+    itself keeps, a counter in a dict say, is not. Frozen parts in eval mode stay so. Rest: `loop`.
     """
     check_rates(lr, clip, weight_decay)
     prepare(model)

@@ -10,10 +10,6 @@ def marks_in_lists():
     return [[3, 14], (200, 230)]
 
 
-def marks_none():
-    return []
-
-
 def marks_as_array():
     return np.array([[41, 60], [100, 120]])
 
@@ -89,7 +85,7 @@ def moves_with_einsum(xi):
 
 
 OTHER = {
-    "08.marks": [marks_in_lists, marks_none, marks_as_array],
+    "08.marks": [marks_in_lists, marks_as_array],
     "08.forward": [forward_state_by_state, forward_by_maximum],
     "08.plain": [plain_state_by_state, plain_with_einsum],
     "08.viterbi": [viterbi_with_whole_paths, viterbi_from_the_end],

@@ -7,6 +7,10 @@ def marks_not_pairs():
     return [3, 40]
 
 
+def marks_none():
+    return []
+
+
 def marks_from_zero():
     return [(0, 20)]
 
@@ -227,6 +231,7 @@ def moves_each_time(xi):
 WRONG = {
     "08.marks": [
         (marks_not_pairs, "a list of pairs"),
+        (marks_none, "one stretch at least"),
         (marks_from_zero, "from 1 to 300"),
         (marks_turned, "ends before it begins"),
         (marks_in_fractions, "whole numbers"),
