@@ -563,7 +563,7 @@ def draw_crosses(*places):
     digits = list("0123456789")
     cu.plots.scatter(visitors[:2000], mnist.test.y[:2000], ax=ax, names=digits, **style)
     ax.set(xlabel="z₁", ylabel="z₂", title="The map: 2,000 test digits", aspect="auto")
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    ax.set(xlim=(low[0].item(), high[0].item()), ylim=(low[1].item(), high[1].item()))
     ax.grid(False)
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "handletextpad": 0}
     ax.legend(ncols=10, fontsize=11, markerscale=2.5, columnspacing=0.6, **below)
@@ -781,7 +781,7 @@ axes[0].set(
 axes[0].legend(markerscale=3)
 labels = [name.replace(" ", "\n", 1) if "," not in name else name for name in nearest]
 axes[1].boxplot(nearest.values(), tick_labels=labels, showfliers=False)
-axes[1].axhline(spacing[8], color="black", linestyle=":", label="1 spacing")
+axes[1].axhline(float(spacing[8]), color="black", linestyle=":", label="1 spacing")
 axes[1].legend(loc="upper right", fontsize=11)
 axes[1].set(
     ylabel="distance to the nearest code",

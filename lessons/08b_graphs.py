@@ -811,15 +811,15 @@ def draw_clinic(**switches):
     p = of_everyone.clone()
     for i, value in numbered.items():
         p = p * (everyone[:, i] == value)
-    place = torch.arange(8)
+    place = torch.arange(8).numpy()
     if not all(fits) or p.sum() == 0:
         ax.set_title("No patient can be like this")
     else:
-        exact = (p[:, None] * everyone).sum(0) / p.sum()
+        exact = ((p[:, None] * everyone).sum(0) / p.sum()).numpy()
         begun = everyone[torch.multinomial(p, 1, generator=torch.Generator().manual_seed(0))[0]]
         g = torch.Generator().manual_seed(1)
         chain = gibbs(evidence, block_sweep, 60, begun, g, chains=50)
-        estimate = chain[10:].double().mean((0, 1))
+        estimate = chain[10:].double().mean((0, 1)).numpy()
         ax.bar(place - 0.19, exact, 0.36, label="exact", color=cu.plots.PALETTE[0])
         ax.bar(place + 0.19, estimate, 0.36, label="Gibbs, block", color=cu.plots.PALETTE[1])
         for i in range(8):
@@ -1033,7 +1033,7 @@ cu.facts(
 # @title Figure: the best tree
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 5.6), width_ratios=(1.25, 1))
 strength = weights[child, parent]
-mean = single.view(28, 28)
+mean = single.view(28, 28).numpy()
 left.imshow(mean, cmap="gray_r", alpha=0.35)
 for i, j, I in zip(child, parent, strength):
     if I < 1e-3:

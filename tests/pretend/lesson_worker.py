@@ -80,6 +80,8 @@ def observed(found: Found, host, lesson: Path):
         return history
 
     def wait(kind, name):
+        if kind == "upload" and any(file.endswith("data/batches.py") for file, _ in here()):
+            return  # the order of an epoch, once an epoch: on Apple's GPU the host waits for copies
         line = f"{place(here(), lesson)}: {kind} by {name}"
         if line not in found.waits:
             found.waits.append(line)
