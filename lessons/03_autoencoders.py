@@ -868,7 +868,7 @@ def shipped_replay():
 
 
 def shipped_figures():
-    five = cu.metrics.score(images["decoder on mixture"], 1_000, "test")
+    five = cu.metrics.score(images["decoder on mixture"], n_set, "test")
     few = cu.metrics.score(shipped_samples(), 1_000, "test")
     return {
         "Fréchet distance, five sets of 1,000": (five.distance, 3 * five.distance_spread),

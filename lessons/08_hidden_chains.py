@@ -250,9 +250,9 @@ cu.stepper(
     {"Next column": column},
     draw_trellis,
     "The trellis of six rolls: a disc's area is its share of its column of α, the number below "
-    "the column's sum. The title adds up all paths one by one. Without a kernel: after five "
-    "clicks.",
+    "the column's sum. The title adds up all paths one by one. Without a kernel: all columns.",
     static=whole_trellis,
+    repeats=(1,),
 )
 
 # %% [markdown]

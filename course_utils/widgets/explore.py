@@ -148,7 +148,8 @@ def stepper(state, actions: dict, draw: Callable, caption: str, *, static=None, 
     action.
 
     `actions`: label → function state → new state; `draw(state)` returns a Figure. `state` is copied, so that
-    an action may change it in place and "Reset" still finds the first one. `static`: as for `explore`.
+    an action may change it in place and "Reset" still finds the first one. `static`: as for `explore`. `repeats`:
+    how many times; with one number there is nothing to choose.
     """
     if not actions:
         raise ValueError("stepper needs an action, for instance {'E step': e_step}.")
@@ -172,7 +173,8 @@ def stepper(state, actions: dict, draw: Callable, caption: str, *, static=None, 
         "Reset": reset
     }
     panel = Panel("stepper", lambda: draw(current["state"]), caption, {}, buttons, static=static, noise=noise)
-    panel.controls["times"] = times
-    panel.show([*panel.buttons.values(), times])
+    several = {"times": times} if len(repeats) > 1 else {}
+    panel.controls.update(several)
+    panel.show([*panel.buttons.values(), *several.values()])
     register(panel)
     return panel
