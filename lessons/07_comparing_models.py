@@ -181,6 +181,7 @@ print("Answers to the still picture above, 1 to 20:", game.Game(test, samples, 0
 # %% [markdown]
 # The machine is rarely fooled by the speckled draws of `04_vae`, and takes `03_ae_mixture` for real *more* often than the real digit beside it.
 # The autoencoder's digits are smooth and typical, and smooth and typical is near to *some* training digit.
+# (08 is the next lesson; its entries draw black and white.)
 #
 # What no player of such a game can see is a model that knows ten images only: a player meets them one at a time.
 
@@ -868,7 +869,6 @@ cu.table(
 cu.facts(f"{second} minus {first}, five sets each", gap, "its standard error", error)
 
 # %% [markdown]
-# Read it before you sort it.
 # `mystery` leads, among the real digits.
 # Of the models the GAN comes first, 1.68 ± 0.36, about where other people's handwriting stands; then diffusion, 2.53 ± 0.67.
 # (The one set that the GAN ships has 1.1, nearer than validation digits: a lucky one.)

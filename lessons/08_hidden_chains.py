@@ -73,7 +73,7 @@ for run in cu.runs.available("08_hmm"):  # section 7 makes it
     )
 
 # %% [markdown]
-# From above mostly 3s, a few 2s and 7s; from below 3s and 5s.
+# From above mostly 3s, a few 2s and 7s; from below 3s and 5s: section 8 counts the doubt of both halves in bits.
 # Each is an exact draw from one model, by one function (section 8); and each row continues the one before it, while the whole is not always a digit.
 
 # %% [markdown]
@@ -137,7 +137,7 @@ log_b = faces.log()[:, x].T  # (T, K): log b_k(x_t)
 # %% tags=["figure", "slide"]
 # @title Figure: 300 rolls
 def draw_rolls(ax, x):
-    """Rolls as dots, sixes in colour; 100 to a row of the page would be easier to count."""
+    """Rolls as dots, sixes in colour."""
     time = torch.arange(1, len(x) + 1)
     six = x == 5
     ax.scatter(time[~six], x[~six] + 1, s=9, color="#777777")
