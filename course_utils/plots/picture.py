@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import struct
 import zlib
 from dataclasses import dataclass, replace
@@ -9,8 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from course_utils.system.profile import profile
+
 DPI = 150
 """Resolution of shown figures, dots per inch of the page."""
+DRAFT_DPI = 50
+"""The same where nobody looks: the profile quick draws every figure, only to notice one that cannot be drawn."""
 PAGE = 9.5
 """Inches across the page: a wider figure is shown, and stored, at the width of the page."""
 DISPLAY_DPI = 100
@@ -32,8 +37,10 @@ class Picture:
 
         A figure wider than the page becomes as wide as the page. The figure may be drawn up to six times: around
         axes of equal aspect the layout settles late. Raises TypeError for something that is no figure.
+        In the profile quick it is a draft: as large on the page, of fewer pixels, and drawn once.
         """
         fig = figure_of(fig)
+        dpi = min(dpi, DRAFT_DPI) if draft() else dpi
         fitting = min(1.0, PAGE / fig.get_size_inches()[0])
         return cls.from_image(_rendered(fig, fitting * dpi), caption, dpi)
 
@@ -78,6 +85,11 @@ def figure_of(fig):
     return owner
 
 
+def draft() -> bool:
+    """Return whether figures are drawn for nobody's eyes: in the profile quick, unless they are saved."""
+    return profile() == "quick" and not os.environ.get("COURSE_FIGURES")
+
+
 def close(fig) -> None:
     """Forget a figure, so that its memory is freed and no cell shows it twice."""
     import matplotlib.pyplot as plt
@@ -87,7 +99,7 @@ def close(fig) -> None:
 
 def raster(fig) -> np.ndarray:
     """Return a figure as uint8 (H, W, 3), at the resolution of shown figures; the figure is closed."""
-    pixels = np.asarray(_rendered(figure_of(fig), DPI).convert("RGB"))
+    pixels = np.asarray(_rendered(figure_of(fig), DRAFT_DPI if draft() else DPI).convert("RGB"))
     close(figure_of(fig))
     return pixels
 
@@ -100,7 +112,9 @@ def _encoded(image: Image.Image, dpi: float) -> bytes:
         if colours:
             image = _indexed(image, [colour for _, colour in colours])
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=9, dpi=(dpi, dpi))
+    image.save(buffer, format="PNG", compress_level=1 if draft() else 9, dpi=(dpi, dpi))
+    if draft():
+        return buffer.getvalue()
     return min(buffer.getvalue(), _unfiltered(image, dpi), key=len)
 
 
@@ -152,7 +166,7 @@ def _rendered(fig, dpi: float) -> Image.Image:
         canvas = FigureCanvasAgg(fig)
         canvas.draw()
         for _ in range(5):  # around axes of equal aspect the layout finds its place at a later draw only
-            if not _sticks_out(fig, canvas):
+            if draft() or not _sticks_out(fig, canvas):
                 break
             canvas.draw()
         # The renderer itself says how many pixels it drew: rounding the figure's inches can be off by one.

@@ -18,6 +18,7 @@ from course_utils import data, plots
 from course_utils.plots import images, style
 from course_utils.plots import picture as pictures
 from course_utils.plots.picture import DISPLAY_DPI, DPI, Picture, figure_of
+from course_utils.plots.picture import draft as as_it_is
 from course_utils.plots.table import format_cell
 from course_utils.system import machine
 
@@ -487,3 +488,23 @@ def test_titles_above_axes_of_equal_aspect_are_not_cut_off(monkeypatch):
         assert darkest_above() == 255
         monkeypatch.setattr(pictures, "_sticks_out", lambda fig, canvas: False)
         assert darkest_above() < 255  # the layout's first answer
+
+
+def test_a_draft_is_as_large_on_the_page_with_a_ninth_of_the_pixels(monkeypatch):
+    fig = plt.figure(figsize=(4, 2))
+    whole = Picture.of(fig, "Nothing.")
+    monkeypatch.setattr(pictures, "draft", lambda: True)
+    draft = Picture.of(fig, "Nothing.")
+    assert (draft.width, draft.height) == (whole.width, whole.height)
+    assert 9 * np.prod(Image.open(io.BytesIO(draft.png)).size) == np.prod(
+        Image.open(io.BytesIO(whole.png)).size
+    )
+
+
+@pytest.mark.parametrize(
+    "profile, folder, expected", [("quick", "", True), ("quick", "figures", False), ("live", "", False)]
+)
+def test_only_what_nobody_looks_at_is_a_draft(monkeypatch, profile, folder, expected):
+    monkeypatch.setenv("COURSE_PROFILE", profile)
+    monkeypatch.setenv("COURSE_FIGURES", folder)
+    assert as_it_is() == expected
