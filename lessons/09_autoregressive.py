@@ -3,9 +3,28 @@
 #
 # **Guess each piece from the pieces before it: the product of small honest guesses is an exact likelihood, and a likelihood is a file size.**
 #
+# Lesson 08b gave every pixel one parent.
+# Here each piece of an image has *all* earlier pieces as parents, and a network computes the table.
+# The likelihood stays exact, the strokes hold together, and at the end the test digits are written into a file and read back, bit for bit.
+#
+# **After this lesson you can**
+# - write any distribution as a product of conditionals, and test that a model is one;
+# - mask a network so that no output sees what it has to guess, and recognise a leak by its numbers;
+# - count the nats of a digit written in letters, and say what a blind spot costs;
+# - draw letter by letter, and say what temperature changes;
+# - turn a model into a file format, and a likelihood into a file size.
+#
+# **Builds on** 08 and 08b (exact nats, parents), 04b (nats and bits), 07 (Fréchet distance, precision and recall); [toolbox](A_toolbox.ipynb), Card 6 (convolution).
+#
+# | letter | meaning | letter | meaning |
+# |---|---|---|---|
+# | $x_d$ | pixel $d=1,\dots,D$, or letter at place $d$ | $x_{<d}$ | all pieces before $d$ |
+# | $m(k)$ | degree of hidden unit $k$ | $r(d)$ | place of pixel $d$ in the order |
+# | $v,\ h$ | vertical and horizontal stack | $\tau$ | temperature |
 
 # %% tags=["setup"]
 import math
+from bisect import bisect_right
 
 import matplotlib.pyplot as plt
 import torch
@@ -13,14 +32,535 @@ import torch.nn.functional as F
 from torch import nn
 
 import course_utils as cu
-from course_utils.lessons.lesson_08 import pick  # written in lesson 08, section 7
+
+# written in lesson 08, section 7
+from course_utils.lessons.lesson_08 import RowChain, log_digits, pick
 
 device = cu.setup()
 
 # %% [markdown]
+# ### What you will have made
+#
+# A digit is written in 14 rows of letters, each letter a block of 2 × 2 pixels.
+# We stop the pen after some rows (the rest is pale blue) and let it go on eight times.
+# **Predict:** after how many rows is it decided which digit it will be?
+
+# %% tags=["figure", "slide"]
+# @title Figure: stop the pen, and go on eight times
+PALE = torch.tensor([0.72, 0.84, 0.95])  # not yet written: neither ink nor paper
+FORKS = (4, 7, 10)  # rows of letters
+
+
+def in_ink(x, rows=28):
+    """Images (N, 28, 28) as colours, dark ink on white; pale blue below so many rows."""
+    grey = (1 - x.clamp(0, 1))[:, None].repeat(1, 3, 1, 1)
+    grey[:, :, rows:] = PALE[:, None, None]
+    return grey
+
+
+for run in cu.runs.available("09_pixelcnn"):  # section 4 makes it
+    pages = []
+    for frames, rows in zip(torch.as_tensor(run.replay[0]).float() / 255, FORKS):
+        pages += [in_ink(frames[:1], 2 * rows), in_ink(frames[1:])]
+    fig, ax = plt.subplots(figsize=(10.5, 4.1))
+    names = [f"{rows} rows" for rows in FORKS]
+    titles = ["written", *"12345678"]
+    cu.plots.image_grid(torch.cat(pages), rows=3, titles=titles, row_titles=names, ax=ax)
+    cu.show(
+        fig,
+        "The course's digit, stopped after 4, 7 and 10 of its 14 rows of letters, and eight "
+        "continuations of each, drawn letter by letter by the shipped model.",
+    )
+
+# %% [markdown]
+# OPENING
+#
+# **A chain of guesses that never looks ahead can stop anywhere and go on.**
+
+# %% [markdown]
+# ## 1 · The chain rule loses nothing *(core)*
+#
+# Any joint distribution is a product of conditionals, in any order of the pieces:
+#
+# $$p(x)=\prod_{d=1}^Dp(x_d\mid x_{<d}). \tag{1}$$
+#
+# An **autoregressive** model puts a function in place of each conditional.
+# The simplest one is a logistic regression for each pixel on the pixels before it (a *fully visible sigmoid belief network*, FVSBN).
+# Images of 3 × 3 pixels are small enough to add up all $2^9$ of them: we try it on *bars and stripes* (every row, or every column, of one colour) and on *parity* (an even number of black pixels).
+
+
+# %% tags=["shared"]
+class FVSBN(nn.Module):
+    """x (B, D) of zeros and ones → the logit of each pixel given those before it (B, D)."""
+
+    def __init__(self, D):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(D, D))
+        self.bias = nn.Parameter(torch.zeros(D))
+
+    def forward(self, x):
+        return F.linear(x, self.weight.tril(-1), self.bias)
+
+
+def log_p_pixels(logits, x):
+    """log p(x) (B,) by (1): logits (B, D) of each pixel given those before it."""
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+
+
+# %%
+every = torch.cartesian_prod(*[torch.arange(2)] * 9).double()  # (512, 9)
+squares = every.view(-1, 3, 3)
+bars = (squares == squares[:, :1]).flatten(1).all(1)
+stripes = (squares == squares[:, :, :1]).flatten(1).all(1)
+sets = {"bars and stripes": every[bars | stripes], "parity": every[every.sum(1) % 2 == 0]}
+
+
+def fit_whole(model, x, steps=1_500):
+    """Adam on all patterns at once; returns their mean −log p, in nats."""
+    adam = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(cu.budget(steps, 30)):
+        loss = -log_p_pixels(model(x), x).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return float(loss.detach())
+
+
+# %%
+small = {}
+for name, x in sets.items():
+    torch.manual_seed(0)
+    model = FVSBN(9).double()
+    small["FVSBN", name] = (model, fit_whole(model, x))
+
+
+# %% tags=["figure", "slide"]
+# @title Table: nine pixels, nine logistic regressions
+def small_row(kind, name):
+    """A line of the table: nats, the best possible, the last pixel, Σ p over all 512."""
+    model, nats = small[kind, name]
+    x = sets[name]
+    last = F.binary_cross_entropy_with_logits(model(x)[:, -1], x[:, -1])
+    total = log_p_pixels(model(every), every).exp().sum().detach()
+    best = math.log(len(x))
+    return [kind, name, nats, f"{best:.3f}", float(last.detach()), f"{total:.9f}"]
+
+
+def small_table(kinds):
+    """Both sets for some kinds of model."""
+    heads = ["model", "patterns", "nats", "best possible", "last pixel", "Σ p over all 512"]
+    rows = [small_row(kind, name) for kind in kinds for name in sets]
+    cu.table(rows, heads, "Mean −log p of the patterns, in nats, after training.")
+
+
+small_table(["FVSBN"])
+cu.facts({"patterns": ", ".join(f"{len(x)} {name}" for name, x in sets.items())})
+
+# %% [markdown]
+# SECTION1
+#
+# **Exercise 1 (deeper, on paper).**
+# Show that (1) sums to 1 over all images, whatever the function computes, as long as the logit of $x_d$ does not depend on $x_d,\dots,x_D$.
+#
+# <details><summary>Answer</summary>
+#
+# Sum over $x_D$ first.
+# It occurs in the last factor only, and $\sum_{x_D}p(x_D\mid x_{<D})=\sigma(a)+(1-\sigma(a))=1$ for any logit $a$.
+# What is left is the same product with $D-1$ factors; go on to $x_1$.
+# If some logit depended on its own or a later pixel, that pixel would occur in two factors, and the sum over it would not be 1.
+#
+# </details>
+
+# %% [markdown]
+# ## 2 · One network for all conditionals: MADE *(core)*
+#
+# 784 separate networks for 784 pixels would be wasteful.
+# The **masked autoencoder** (MADE) computes all logits in one pass, and cuts connections so that none of them sees its own or a later pixel.
+# Every hidden unit gets a **degree**: how many pixels, in the order, it may look at.
+
+# %% tags=["figure", "slide"]
+# @title Figure: degrees and masks
+d = cu.diagram(fontsize=12)
+DEGREES = (1, 1, 2, 3, 3)
+inputs = [d.node(f"$x_{j + 1}$", (1.7 * j, 0), observed=True) for j in range(4)]
+units = [d.node(f"${m}$", (1.35 * k + 0.0, 1.7)) for k, m in enumerate(DEGREES)]
+outputs = [d.node(f"$a_{j + 1}$", (1.7 * j, 3.4)) for j in range(4)]
+for m, unit in zip(DEGREES, units):
+    for j in range(4):
+        if m >= j + 1:
+            d.arrow(inputs[j], unit)
+        if j + 1 > m:
+            d.arrow(unit, outputs[j])
+d.text("logits, one a pixel:\nonly from degrees below", (7.6, 3.4))
+d.text("hidden units\nwith their degrees", (7.6, 1.7))
+d.text("pixels: only into\ndegrees at or above", (7.6, 0))
+cu.show(
+    d.figure,
+    "A MADE of four pixels: a hidden unit of degree m sees pixels 1 to m, and the logit of "
+    "pixel d hears of units of degree below d. The first logit hears of nothing.",
+)
+
+# %% [markdown]
+# With $r(d)$ the place of pixel $d$ in the order, from 1 to $D$, and degrees from 1 to $D-1$:
+#
+# $$M^{\text{in}}_{kd}=[\,m(k)\ge r(d)\,],\qquad M^{\text{out}}_{dk}=[\,r(d)>m(k)\,]. \tag{2}$$
+#
+# A path from pixel $j$ to logit $d$ needs $r(d)>m(k)\ge r(j)$: only earlier pixels arrive.
+#
+# **Exercise 2 (core).**
+# Write the masks.
+
+
+# %% tags=["exercise"]
+def made_masks(rank, degrees):
+    """Equation (2): r (D,) from 1 to D, m (H,) → masks of zeros and ones (H, D) and (D, H)."""
+    ### BEGIN SOLUTION
+    into = degrees[:, None] >= rank  # (H, D)
+    out = rank[:, None] > degrees  # (D, H)
+    return into.to(torch.get_default_dtype()), out.to(torch.get_default_dtype())
+    ### END SOLUTION
+
+
+# %% [markdown] tags=["hint"]
+# `degrees[:, None]` has shape (H, 1); comparing it with `rank` (D,) gives a table (H, D) of True and False.
+
+# %%
+checked_masks = cu.check("09.masks", made_masks)
+
+
+# %% tags=["shared"]
+class MADE(nn.Module):
+    """An FVSBN with H hidden units: x (B, D) → logits of each pixel given those before it."""
+
+    def __init__(self, D, H, masks=checked_masks):
+        super().__init__()
+        self.masks = masks
+        self.into = nn.Linear(D, H)
+        self.out = nn.Linear(H, D)
+        self.direct = nn.Parameter(torch.zeros(D, D))  # the FVSBN
+        self.register_buffer("degrees", torch.arange(H) * (D - 1) // H + 1)
+        self.register_buffer("rows", torch.arange(1, D + 1))
+
+    def forward(self, x, rank=None):
+        """rank (D,): the place of each pixel in the order, from 1; by default row by row."""
+        rank = self.rows if rank is None else rank
+        into, out = self.masks(rank, self.degrees)
+        h = F.linear(x, self.into.weight * into, self.into.bias).relu()
+        earlier = self.direct * (rank[:, None] > rank)
+        return F.linear(h, self.out.weight * out, self.out.bias) + F.linear(x, earlier)
+
+
+# %%
+for name, x in sets.items():
+    torch.manual_seed(0)
+    model = MADE(9, 64).double()
+    small["MADE", name] = (model, fit_whole(model, x))
+
+slopes = torch.autograd.functional.jacobian(model, every[100:101])[0, :, 0]  # (logit, pixel)
+assert slopes.triu().abs().max() == 0 and slopes.tril(-1).abs().max() > 0
+
+# %% tags=["figure"]
+# @title Table: with hidden units
+small_table(["FVSBN", "MADE"])
+cu.facts(
+    "largest slope of a logit by its own or a later pixel", float(slopes.triu().abs().max())
+)
+
+# %% [markdown]
+# SECTION2A
+#
+# ### Digits
+#
+# 200 hidden units, 1,200 steps of 100 digits, binarised by chance at each pass (lesson 04).
+
+
+# %% tags=["shared"]
+def pixel_loss(model, x):
+    """Mean nats of images x (B, 1, 28, 28) in [0, 1], binarised by chance, pixel by pixel."""
+    pixels = torch.bernoulli(x).flatten(1)
+    return -log_p_pixels(model(pixels), pixels).mean()
+
+
+# %% tags=["quiet"]
+mnist = cu.mnist()
+coins = torch.Generator().manual_seed(4)  # the binarisation of lessons 04b and 08
+test = torch.bernoulli(mnist.test.float(), generator=coins)[: cu.budget(10_000)]
+torch.manual_seed(0)
+made = MADE(784, 200)
+batches = cu.Batches(mnist.train, 100)
+cu.fit(made, pixel_loss, batches, steps=1_200, lr=1e-2, schedule="cosine")
+with torch.no_grad():
+    rows_of_pixels = test.flatten(1).to(device)
+    made_nats = -log_p_pixels(made(rows_of_pixels), rows_of_pixels)
+
+# %% [markdown]
+# ### Too good to be true
+#
+# One sign in (2) separates this model from a famous embarrassment.
+#
+# **Exercise 3 (deeper, break it).**
+# Change one sign in your masks, so that each logit also sees its own pixel, and nothing later.
+
+
+# %% tags=["exercise"]
+def leaking_masks(rank, degrees):
+    """Masks as in (2), but each logit sees its own pixel, too: (H, D) and (D, H)."""
+    ### BEGIN SOLUTION
+    into = degrees[:, None] >= rank
+    out = rank[:, None] >= degrees
+    return into.to(torch.get_default_dtype()), out.to(torch.get_default_dtype())
+    ### END SOLUTION
+
+
+# %% [markdown] tags=["hint"]
+# A path from pixel $d$ to logit $d$ needs a unit with $m(k)\ge r(d)$ that may speak to logit $d$: compare the two signs in (2).
+
+# %%
+checked_leak = cu.check("09.leak", leaking_masks)
+
+torch.manual_seed(0)
+model = MADE(9, 64, checked_leak).double()
+small["leaking", "bars and stripes"] = (model, fit_whole(model, sets["bars and stripes"]))
+torch.manual_seed(0)
+leaky = MADE(784, 200, checked_leak)
+leak_curve = cu.fit(leaky, pixel_loss, batches, steps=400, lr=1e-2, schedule="cosine")
+
+
+# %% tags=["figure", "slide"]
+# @title Figure: the loss of a leak, and what it draws
+@torch.no_grad()
+def draw_pixels(model, n, seed=0):
+    """n images (n, 28, 28), one pass of the network for each pixel."""
+    u = torch.rand(784, n, generator=torch.Generator().manual_seed(seed)).to(device)
+    x = torch.zeros(n, 784, device=device)
+    for d in range(cu.budget(784, 3)):
+        x[:, d] = (u[d] < model(x)[:, d].sigmoid()).float()
+    return x.view(n, 28, 28)
+
+
+drawn = torch.cat([draw_pixels(made, 10), draw_pixels(leaky, 10)])
+names = ["honest", "leaking"]
+fig, ax = plt.subplots(figsize=(11, 2.5))
+cu.plots.image_grid(drawn, rows=2, row_titles=names, ax=ax)
+cu.show(fig, "Ten drawings of the honest MADE and ten of the leaking one, pixel by pixel.")
+with torch.no_grad():
+    leak_nats = -log_p_pixels(leaky(rows_of_pixels), rows_of_pixels).mean()
+cu.facts(
+    {
+        "honest MADE, 1,200 steps: test nats, exact": f"{made_nats.mean():.1f}",
+        "leaking MADE, 400 steps: “test nats”": f"{leak_nats:.2f}",
+        "bars and stripes, leaking: “nats”": small["leaking", "bars and stripes"][1],
+        "Σ p over all 512 images, leaking": small_row("leaking", "bars and stripes")[-1],
+    }
+)
+
+# %% [markdown]
+# SECTION2B
+
+# %% [markdown]
+# ## 3 · Eight orders, one distribution *(deeper)*
+#
+# (1) holds in any order, and the masks make a change of order free: only $r(d)$ changes.
+# So one network can be trained on eight orders in turn, and asked eight times.
+# How should the eight answers be joined?
+#
+# A tempting way: average the eight logits of each pixel, and score the image with the mean.
+# The honest way: each order gives a distribution, and an average of distributions is one:
+#
+# $$\log p(x)=\log\frac18\sum_{o=1}^8p_o(x). \tag{3}$$
+#
+# **Predict:** one of the two does not sum to 1. Which, and is its sum too large or too small?
+
+
+# %%
+def some_orders(D, n=8):
+    """n orders as ranks (n, D), from 1: row by row first, the others at random."""
+    g = torch.Generator().manual_seed(0)
+    others = [torch.randperm(D, generator=g) + 1 for _ in range(n - 1)]
+    return torch.stack([torch.arange(1, D + 1), *others])
+
+
+class AllOrders(nn.Module):
+    """Each pass of the training takes the next order."""
+
+    def __init__(self, made, orders):
+        super().__init__()
+        self.made = made
+        self.register_buffer("orders", orders)
+        self.turn = 0
+
+    def forward(self, x):
+        self.turn += 1
+        return self.made(x, self.orders[self.turn % len(self.orders)])
+
+
+# %%
+def both_ways(made, orders, x):
+    """log p(x) of each order (n, B), and what the averaged logits say (B,)."""
+    logits = torch.stack([made(x, rank) for rank in orders])
+    each = torch.stack([log_p_pixels(one, x) for one in logits])
+    return each, log_p_pixels(logits.mean(0), x)
+
+
+torch.manual_seed(0)
+orders = some_orders(9)
+nine = AllOrders(MADE(9, 64), orders).double()
+fit_whole(nine, sets["bars and stripes"], steps=4_000)
+with torch.no_grad():
+    each, averaged = both_ways(nine.made, orders, every)
+mixture = each.logsumexp(0) - math.log(8)
+assert (each.exp().sum(1) - 1).abs().max() < 1e-6 and abs(mixture.exp().sum() - 1) < 1e-6
+
+
+# %% tags=["author"]
+@torch.no_grad()
+def draw_made(model, n, seed=None):
+    """As `draw_pixels`, but each pixel is added to what the hidden units have so far."""
+    into, out = model.masks(model.rows, model.degrees)
+    w_into = (model.into.weight * into).T  # (D, H)
+    w_out = model.out.weight * out
+    seed = int(torch.randint(2**31, ())) if seed is None else seed
+    u = torch.rand(784, n, generator=torch.Generator().manual_seed(seed))
+    x = torch.zeros(n, 784)
+    before = model.into.bias.expand(n, -1).clone()
+    for d in range(784):
+        logit = before.relu() @ w_out[d] + model.out.bias[d] + x[:, :d] @ model.direct[d, :d]
+        x[:, d] = (u[d] < logit.sigmoid()).float()
+        before += x[:, d, None] * w_into[d]
+    return x.view(n, 28, 28)
+
+
+def long_mades():
+    """The arena's MADE, and one trained on eight orders: (model, orders, history) each."""
+    found = {}
+    for name, n in {"one order": 1, "eight orders": 8}.items():
+        torch.manual_seed(0)
+        wrapped = AllOrders(MADE(784, 200), some_orders(784, n))
+        history = cu.fit(
+            wrapped,
+            pixel_loss,
+            cu.Batches(mnist.train, 100),
+            steps=1,
+            full=9_000,
+            lr=1e-2,
+            schedule="cosine",
+            name=f"09_made_{n}",
+        )
+        found[name] = (wrapped.made, wrapped.orders, history)
+    return found
+
+
+# %% tags=["author"]
+def made_figures(found):
+    """What the card of the MADE says."""
+    x = test.flatten(1)
+    with torch.no_grad():
+        single, rank, _ = found["one order"]
+        one = [-both_ways(single, rank, part)[0][0] for part in x.split(1_000)]
+        eight, ranks, _ = found["eight orders"]
+        parts = [both_ways(eight, ranks, part) for part in x.split(1_000)]
+    each = torch.cat([pair[0] for pair in parts], 1)  # (8, N)
+    mixture = each.logsumexp(0) - math.log(8)
+    drawn = [cu.to_uint8(draw_made(single, 1_000, seed)) for seed in range(5)]
+    score = cu.metrics.score(drawn, 1_000)
+    figures = {
+        "test nats, exact": (torch.cat(one).mean().item(), 0.1),
+        "eight orders: row by row": (-each[0].mean().item(), 0.1),
+        "eight orders: mean of the eight": (-each.mean().item(), 0.1),
+        "eight orders: mixture": (-mixture.mean().item(), 0.1),
+        "eight orders: averaged logits": (
+            -torch.cat([pair[1] for pair in parts]).mean().item(),
+            0.1,
+        ),
+        "Fréchet distance": (score.distance, 5 * score.distance_spread),
+        "Fréchet distance, spread of sets": (score.distance_spread, 3.0),
+    }
+    return figures, drawn[0]
+
+
+if cu.system.profile() == "full":
+    found = long_mades()
+    figures, pages = made_figures(found)
+    cu.ship(
+        "09_made",
+        None,
+        found["one order"][2],
+        what="a MADE of 200 hidden units with direct connections, 9,000 steps of 100",
+        figures=figures,
+        samples=pages,
+        lesson="09_autoregressive",
+    )
+
+# %% tags=["figure"]
+# @title Table: eight orders joined in two ways
+cu.facts(
+    {
+        "Σ p over 512 images, each order": f"{each.exp().sum(1).mean():.9f}",
+        "Σ p over 512 images, mixture (3)": f"{mixture.exp().sum():.9f}",
+        "Σ “p” over 512 images, averaged logits": f"{averaged.exp().sum():.3f}",
+    }
+)
+for run in cu.runs.available("09_made"):
+    keys = ["row by row", "mean of the eight", "mixture", "averaged logits"]
+    rows = [[key, run.figure(f"eight orders: {key}")] for key in keys]
+    rows.append(["a network for one order alone", run.figure("test nats, exact")])
+    cu.table(
+        rows,
+        ["asked", "test nats"],
+        "10,000 test digits; a MADE trained on eight orders in turn, and one trained on rows "
+        "alone (9,000 steps each, one seed). Averaged logits are no likelihood.",
+        digits=2,
+    )
+
+# %% [markdown]
+# SECTION3
+
+# %% [markdown]
 # ## 4 · A digit is a word of 196 letters *(core)*
 #
-# Fold the digit.
+# Pixels are small pieces.
+# Fold a binary digit 2 × 2: a page of 14 × 14 places, each holding one of 16 letters, and (1) has 196 factors instead of 784.
+# Nothing is lost, since a softmax over 16 letters can be any distribution of four pixels; and everything costs a quarter.
+
+
+# %% tags=["figure", "slide"]
+# @title Figure: letters, and two stacks that see what came before
+def draw_stacks(ax, r=7, c=5):
+    """The page, its places coloured: seen by v, seen by h, being guessed, not yet written."""
+    place = 14 * torch.arange(14)[:, None] + torch.arange(14)
+    kind = torch.where(place < 14 * r + c, 1, 3)
+    kind[:r] = 0
+    kind[r, c] = 2
+    colours = ["#9ecae1", "#fdae6b", "#d62728", "#f2f2f2"]
+    shown = torch.tensor([[int(h[i : i + 2], 16) for i in (1, 3, 5)] for h in colours])[kind]
+    ax.imshow(shown.numpy())
+    ax.set_xticks([x - 0.5 for x in range(15)], [""] * 15)
+    ax.set_yticks([x - 0.5 for x in range(15)], [""] * 15)
+    ax.grid(True, color="white", lw=1.2)
+    ax.tick_params(length=0)
+    ax.text(6.5, 3, "rows above: vertical stack v", ha="center", va="center", fontsize=12)
+    ax.text(2, 7, "left: h", ha="center", va="center", fontsize=12)
+    ax.text(6.5, 10.5, "not yet written", ha="center", va="center", fontsize=12)
+    ax.set_title("the red letter is guessed")
+
+
+my_page = (cu.my_digit().float() / 255 > 0.5).float().view(1, 1, 28, 28)
+fig, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 4))
+left.imshow(my_page[0, 0].numpy(), cmap="gray_r")
+left.set_xticks([x - 0.5 for x in range(0, 29, 2)], [""] * 15)
+left.set_yticks([x - 0.5 for x in range(0, 29, 2)], [""] * 15)
+left.grid(True, color="#bbbbbb", lw=0.7)
+left.tick_params(length=0)
+left.set_title("28 × 28 pixels in blocks")
+alphabet = torch.arange(16)[:, None] >> torch.arange(4) & 1  # (16, 4)
+cu.plots.image_grid(1 - alphabet.view(16, 2, 2).float(), rows=4, ax=middle)
+middle.set_title("the 16 letters")
+draw_stacks(right)
+cu.show(
+    fig,
+    "Left: the course's digit cut into 14 × 14 blocks. Middle: the alphabet. Right: what may "
+    "be looked at when the red letter is guessed.",
+)
 
 
 # %% tags=["shared"]
@@ -35,6 +575,39 @@ def pixels_of(letters):
     bits = letters[..., None] >> torch.arange(4, device=letters.device) & 1  # (B, 14, 14, 4)
     blocks = bits.view(-1, 14, 14, 2, 2).transpose(2, 3)  # rows, then columns
     return blocks.reshape(-1, 1, 28, 28).float()
+
+
+# %% [markdown]
+# **The PixelCNN.**
+# Convolutions see a neighbourhood; masked ones see the part of it that came before.
+# Two stacks share the work.
+# The *vertical* one, $v$, sees the rows above; the *horizontal* one, $h$, sees the letters to the left, and is told at every layer what $v$ knows about this row.
+# Both are shifted by padding at one side only.
+# Each layer is **gated**: half of its channels, squashed into $(0,1)$, multiply the other half:
+#
+# $$h\leftarrow h+W\bigl[a\odot\sigma(b)\bigr],\qquad (a,b)=\text{right}(h)+\text{link}(v). \tag{4}$$
+#
+# (The original gate is $\tanh(a)\,\sigma(b)$; the linear one learned faster here.)
+
+# %% tags=["figure"]
+# @title Figure: one gated layer
+d = cu.diagram(fontsize=12)
+v0 = d.node("$v$", (0, 1.7))
+h0 = d.node("$h$", (0, 0))
+down = d.box("down: 2 × 3", (2.2, 1.7))
+gate_v = d.box(r"$a\,\sigma(b)$", (4.8, 1.7))
+v1 = d.node("$v$", (8.6, 1.7))
+right = d.box("right: 1 × 2", (2.2, 0))
+gate_h = d.box(r"$a\,\sigma(b)$", (4.8, 0))
+out = d.box("out: 1 × 1", (6.8, 0))
+h1 = d.node("$h$", (8.6, 0))
+for start, end in ((v0, down), (down, gate_v), (gate_v, v1), (h0, right), (right, gate_h)):
+    d.arrow(start, end)
+d.arrow(gate_h, out)
+d.arrow(out, h1, "+")
+d.arrow(v1, gate_h, "link: 1 × 1")
+d.text("every arrow into a new $v$ or $h$ adds to the old one", (4.4, -1.0))
+cu.show(d.figure, "One layer: v is updated from the rows above, and told to h before its gate.")
 
 
 # %% tags=["shared"]
@@ -81,9 +654,23 @@ class PixelCNN(nn.Module):
         return self.read(h) + self.usual
 
 
+# %%
+torch.manual_seed(0)
+pixelcnn = PixelCNN().to(device)
+words = letters_of(test).to(device)  # (10000, 14, 14)
+changed = words[:1].clone()
+changed[0, 7, 5] = (changed[0, 7, 5] + 1) % 16
+with torch.no_grad():
+    moved = (pixelcnn(changed) != pixelcnn(words[:1]))[0].any(0).flatten()  # (196,)
+assert torch.equal(pixels_of(words), test.to(device))
+assert int(moved.nonzero()[0]) == 14 * 7 + 6  # the letter after the one that was changed
+
 # %% [markdown]
-# **Exercise 1 (core).**
-# Write the nats.
+# Change the letter at row 7, column 5, counted from 0, and the first output that moves is the next one, place $14\cdot7+6=104$.
+#
+# **Exercise 4 (core).**
+# The network returns 16 logits a place.
+# Write the nats of a digit, $-\log p(x)=-\sum_d\log p(x_d\mid x_{<d})$.
 
 
 # %% tags=["exercise"]
@@ -120,10 +707,411 @@ def log_letters(model, letters):
     return log_p.gather(1, letters[:, None])[:, 0]
 
 
+# %% tags=["quiet"]
+digits = cu.Batches(mnist.train, 32)
+cu.fit(
+    pixelcnn, letter_loss, digits, steps=200, lr=4e-3, schedule="cosine", clip=1.0, minutes=2
+)
+live_nats = all_nats(pixelcnn, words[: cu.budget(1_000, 50)]).mean()
+
+# %% [markdown]
+# Six thousand digits seen, and already better than the MADE.
+# The same cell with 12,000 steps, and an average of its weights, made the run that ships with the course.
+# From here the lesson goes on with these weights.
+
+
+# %% tags=["author"]
+WATCH = [100, 200, 400, 800, 1600, 3200, 4800, 6400, 8000, 9600, 10800, 12000]
+CURVE = cu.system.folders.ROOT / "runs" / "09_pixelcnn_curve.jsonl"
+
+
+def long_run():
+    """12,000 steps of 32, watched on 1,000 validation digits; may be interrupted."""
+    import json
+    import time
+
+    watched = letters_of(
+        torch.bernoulli(mnist.val.float(), generator=torch.Generator().manual_seed(4))
+    )[:1_000]
+    torch.manual_seed(0)
+    net = PixelCNN()
+    spent = json.loads(CURVE.read_text().splitlines()[-1])["seconds"] if CURVE.exists() else 0.0
+    clock = [time.process_time() - spent]
+
+    def watch(step):
+        now = time.process_time()
+        line = {"step": step, "seconds": now - clock[0]}
+        line["nats"] = all_nats(net, watched, 250).mean().item()
+        CURVE.parent.mkdir(exist_ok=True)
+        with CURVE.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        clock[0] += time.process_time() - now
+
+    history = cu.fit(
+        net,
+        letter_loss,
+        cu.Batches(mnist.train, 32),
+        steps=1,
+        full=12_000,
+        lr=4e-3,
+        schedule="cosine",
+        ema=0.999,
+        clip=1.0,
+        name="09_pixelcnn_train",
+        preview=watch,
+        preview_at=WATCH,
+        minutes=600,
+    )
+    rounded = PixelCNN()  # as the weights are on disk, so that the card holds for them
+    rounded.load_state_dict(history.ema.half().float().state_dict())
+    return (
+        rounded.eval(),
+        history,
+        [json.loads(line) for line in CURVE.read_text().splitlines()],
+    )
+
+
+if cu.system.profile() == "full":
+    shipped_net, long_history, long_curve = long_run()
+
+
+# %% tags=["author"]
+def nats_figures():
+    """What the card says of nats: the test digits, and the curve on validation digits."""
+    nats = all_nats(shipped_net, letters_of(test))
+    figures = {
+        "test nats, exact": (nats.mean().item(), 0.05),
+        "standard error": (nats.std().item() / 100, 0.02),
+        "the first 1,000 test digits": (nats[:1_000].mean().item(), 0.05),
+    }
+    for line in long_curve:
+        figures[f"validation nats, step {line['step']}"] = (line["nats"], 0.1)
+        figures[f"CPU seconds, step {line['step']}"] = (line["seconds"], line["seconds"])
+    return figures
+
+
+if cu.system.profile() == "full":
+    details = {
+        "what": "a PixelCNN over 14 × 14 letters: two stacks, six gated layers of width 48",
+        "figures": nats_figures(),
+        "lesson": "09_autoregressive",
+    }
+    cu.ship("09_pixelcnn", shipped_net, long_history, **details)
+
+# %%
+net = PixelCNN().to(device)
+shipped = cu.restore("09_pixelcnn", net)
+some_nats = all_nats(net, words[: cu.budget(1_000, 50)])
+
+# %% tags=["figure", "slide"]
+# @title Table: exact nats of binarised digits, and yardsticks
+n = len(some_nats)
+all_of_them = shipped.figure("test nats, exact")
+cu.facts(
+    {
+        "numbers in the PixelCNN": sum(part.numel() for part in net.parameters()),
+        f"200 steps here: nats of {n:,} test digits": f"{live_nats:.1f}",
+        f"shipped: nats of the same {n:,}": f"{some_nats.mean():.2f}",
+        "shipped: nats of all 10,000 test digits, exact": f"{all_of_them:.2f}",
+        "its standard error": f"{shipped.figure('standard error'):.2f}",
+        "in bits": f"{all_of_them / math.log(2):.1f}",
+    },
+    digits=4,
+)
+rows = [
+    ["lesson 08: chain of 28 rows", 99.51, "exact", "543,000 numbers"],
+    ["lesson 04: VAE", 83.95, "bound, 500 draws", "one core"],
+    [
+        "here: MADE, 1,200 steps",
+        made_nats.mean().item(),
+        "exact",
+        "929,000 numbers, half of them masked",
+    ],
+    [
+        "here: PixelCNN, shipped",
+        shipped.figure("test nats, exact"),
+        "exact",
+        "310,000 numbers, one core",
+    ],
+    ["NADE", 85.65, "exact", "pytorch-generative"],
+    ["MADE", 84.87, "exact", "pytorch-generative"],
+    ["gated PixelCNN", 81.50, "exact", "pytorch-generative"],
+    ["PixelSNAIL (attention)", 78.61, "exact", "pytorch-generative"],
+]
+cu.table(
+    rows,
+    ["model", "test nats", "kind", "remark"],
+    "Dynamically binarised MNIST. The last four are reported by pytorch-generative (Hotaj), "
+    "trained on a graphics card, on another draw of the binarisation.",
+    digits=2,
+)
+
+# %% tags=["figure"]
+# @title Figure: quality against CPU time
+steps = [
+    int(key.split()[-1]) for key in shipped.card["figures"] if key.startswith("validation")
+]
+hours = [shipped.figure(f"CPU seconds, step {step}") / 3_600 for step in steps]
+curve = [shipped.figure(f"validation nats, step {step}") for step in steps]
+fig, ax = plt.subplots(figsize=(8.6, 4.2))
+ax.plot(hours, curve, "o-", color=cu.plots.PALETTE[0])
+for name, value in {
+    "MADE, GPU": 84.87,
+    "gated PixelCNN, GPU": 81.50,
+    "PixelSNAIL": 78.61,
+}.items():
+    ax.axhline(value, color="#777777", lw=1, ls="--")
+    ax.text(hours[0], value + 0.12, name, fontsize=11)
+ax.set(xscale="log", xlabel="hours of one CPU core", ylabel="validation nats")
+ax.set_title("The first minute brings most, the last hour the rest")
+cu.show(
+    fig,
+    "Nats of 1,000 validation digits during the long run (averaged weights), against the CPU "
+    "time of one core; dashed, reported test values of others.",
+)
+cu.table(
+    [[step, f"{3_600 * h:,.0f}", nats] for step, h, nats in zip(steps, hours, curve)],
+    ["step", "CPU seconds", "validation nats"],
+    "The same in numbers.",
+    digits=2,
+)
+
+# %% [markdown]
+# SECTION4
+
+# %% [markdown]
+# ## 5 · What a blind spot costs *(core)*
+#
+# The first PixelCNN had one stack, and masked each kernel instead:
+# **mask A**, in the first layer, leaves open what comes strictly before the centre in reading order, and **mask B**, in all later ones, also the centre, which by then holds only what came before.
+#
+# **Exercise 5 (core).**
+# Write both masks.
+
+
+# %% tags=["exercise"]
+def conv_mask(kind, size):
+    """The mask "A" or "B" of a square kernel of odd size: (size, size), 1 where it is open."""
+    ### BEGIN SOLUTION
+    place = torch.arange(size * size).view(size, size)
+    centre = size * size // 2
+    return (place < centre + (kind == "B")).float()
+    ### END SOLUTION
+
+
+# %% [markdown] tags=["hint"]
+# Number the places of the kernel in reading order, `torch.arange(size * size).view(size, size)`; the centre has number `size * size // 2`.
+
+# %%
+checked_conv_mask = cu.check("09.conv", conv_mask)
+
+
+class MaskedConv(nn.Conv2d):
+    """A convolution that does not see what comes later; the page keeps its size."""
+
+    def __init__(self, kind, inputs, outputs, size, dilation=1):
+        pad = dilation * (size // 2)
+        super().__init__(inputs, outputs, size, padding=pad, dilation=dilation)
+        self.register_buffer("mask", checked_conv_mask(kind, size))
+
+    def forward(self, x):
+        w = self.weight * self.mask
+        return F.conv2d(x, w, self.bias, 1, self.padding, self.dilation)
+
+
+# %%
+class Stacked(nn.Module):
+    """The PixelCNN with one stack of masked kernels, as wide as makes their numbers equal."""
+
+    def __init__(self, width=63, dilations=(1, 2, 1, 2, 1, 2)):
+        super().__init__()
+        self.first = MaskedConv("A", 16, width, 7)
+        self.place = nn.Parameter(torch.zeros(width, 14, 14))
+        self.layers = nn.ModuleList(MaskedConv("B", width, 2 * width, 3, d) for d in dilations)
+        self.outs = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in dilations)
+        self.read = PixelCNN(width, ()).read
+        self.usual = nn.Parameter(torch.zeros(16, 14, 14))
+
+    def forward(self, letters):
+        h = self.first(F.one_hot(letters, 16).movedim(3, 1).float()) + self.place
+        for layer, out in zip(self.layers, self.outs):
+            h = h + out(F.glu(layer(h), 1))
+        return self.read(h) + self.usual
+
+
+# %% tags=["author"]
+def open_numbers(model):
+    """How many numbers of a network are not masked."""
+    total = sum(part.numel() for part in model.parameters())
+    for layer in model.modules():
+        if isinstance(layer, MaskedConv):
+            total -= layer.weight.numel() - int(
+                layer.weight[:, :, 0, 0].numel() * layer.mask.sum()
+            )
+    return total
+
+
+def blind_spot():
+    """Three pairs of trainings, 400 steps of 32, on the same batches: figures of the card."""
+    watched = letters_of(
+        torch.bernoulli(mnist.val.float(), generator=torch.Generator().manual_seed(4))
+    )[:2_000]
+    figures = {}
+    for kind, build in {"two stacks": PixelCNN, "one stack": Stacked}.items():
+        figures[f"{kind}: open numbers"] = (open_numbers(build()), 0)
+        for seed in range(3):
+            torch.manual_seed(seed)
+            model = build()
+            cu.fit(
+                model,
+                letter_loss,
+                cu.Batches(mnist.train, 32, seed=seed),
+                steps=1,
+                full=400,
+                lr=4e-3,
+                schedule="cosine",
+                clip=1.0,
+                seed=seed,
+                name=f"09_blind_{kind.split()[0]}_{seed}",
+            )
+            nats = all_nats(model, watched).mean().item()
+            figures[f"{kind}: validation nats, seed {seed}"] = (nats, 0.3)
+    return figures
+
+
+cu.ship(
+    "09_blind",
+    what="one stack of masked kernels against two stacks: 400 steps of 32, three seeds each",
+    figures=blind_spot,
+    lesson="09_autoregressive",
+)
+
+
+# %% tags=["figure", "slide"]
+# @title Widget: what may the letter look at?
+def field(model, r, c):
+    """How strongly the logits at (r, c) depend on each letter: (14, 14), by autograd."""
+    inputs = {}
+
+    def catch(layer, given):
+        inputs[layer] = given[0].detach().requires_grad_()
+        return (inputs[layer],)
+
+    first = [layer for name, layer in model.named_children() if name.startswith("first")]
+    hooks = [layer.register_forward_pre_hook(catch) for layer in first]
+    logits = model(torch.zeros(1, 14, 14, dtype=torch.long))[0, :, r, c]
+    for hook in hooks:
+        hook.remove()
+    slopes = torch.autograd.grad(logits.square().sum(), list(inputs.values()))
+    slopes = [slope[0].abs().sum(0) for slope in slopes]
+    if len(slopes) == 1:
+        return slopes[0]
+    total = torch.zeros(14, 14)  # the two first layers of the PixelCNN get padded pages
+    total[:13] += slopes[0][3:, 3:-3]
+    total[:, :13] += slopes[1][:, 3:]
+    return total
+
+
+def draw_field(kind="one stack", layers=6, ax=None):
+    """The places that the red letter depends on, with so many layers after the first."""
+    torch.manual_seed(0)
+    build = PixelCNN if kind == "two stacks" else Stacked
+    seen = field(build(16, (1, 2, 1, 2, 1, 2)[:layers]), 7, 6) > 0
+    fig, ax = (ax.figure, ax) if ax else plt.subplots(figsize=(4.4, 4.6))
+    page = torch.full((14, 14, 3), 0.95)
+    before = torch.arange(196).view(14, 14) < 7 * 14 + 6
+    page[before] = torch.tensor([0.35, 0.35, 0.35])
+    page[seen] = torch.tensor([0.62, 0.79, 0.88])
+    page[7, 6] = torch.tensor([0.84, 0.15, 0.16])
+    ax.imshow(page.numpy())
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    blind = int((before & ~seen).sum())
+    ax.set_title(f"{kind}, {layers} layers: {blind} of {int(before.sum())} unseen", fontsize=12)
+    return fig
+
+
+def both_fields():
+    """Both networks with one layer and with all six."""
+    fig, axes = plt.subplots(1, 4, figsize=(15, 4.1))
+    for i, ax in enumerate(axes):
+        draw_field("two stacks" if i > 1 else "one stack", (1, 6)[i % 2], ax)
+    return fig
+
+
+cu.explore(
+    draw_field,
+    "What the red letter depends on (light blue), found by autograd, and what came before and "
+    "is never seen (dark). Without a kernel: one and six layers after the first.",
+    static=both_fields,
+    kind=["one stack", "two stacks"],
+    layers={"min": 0, "max": 6, "value": 6},
+)
+
+# %% tags=["figure"]
+# @title Table: equal numbers, equal steps, three seeds
+rows = []
+for run in cu.runs.available("09_blind"):
+    pairs = [
+        [run.figure(f"{kind}: validation nats, seed {seed}") for seed in range(3)]
+        for kind in ("one stack", "two stacks")
+    ]
+    gaps = torch.tensor(pairs[0]) - torch.tensor(pairs[1])
+    for kind, found in zip(("one stack", "two stacks"), pairs):
+        rows.append([kind, int(run.figure(f"{kind}: open numbers")), *found])
+    rows.append(["difference", None, *gaps.tolist()])
+    cu.table(
+        rows,
+        ["network", "open numbers", "seed 0", "seed 1", "seed 2"],
+        "Nats of 2,000 validation digits after 400 steps of 32 digits, the same for each pair.",
+        digits=2,
+    )
+    cu.facts(
+        "cost of the blind spot, nats, mean ± standard error of three pairs",
+        f"{gaps.mean():.2f} ± {gaps.std() / 3**0.5:.2f}",
+    )
+
+# %% [markdown]
+# SECTION5
+
 # %% [markdown]
 # ## 6 · Drawing *(core)*
 #
-# Letter by letter.
+# Draw the first letter, feed it in, draw the second: 196 passes.
+#
+# **Exercise 6 (core).**
+# Write the loop.
+# `pick(p, u)` of lesson 08 turns probabilities (n, 16) and uniform numbers (n, 1) into n letters.
+
+
+# %% tags=["exercise"]
+def draw_slowly(model, u):
+    """Letters (n, rows, columns), one after the other: u (rows, columns, n, 1) uniform.
+
+    model: letters → logits (n, alphabet, rows, columns).
+    """
+    ### BEGIN SOLUTION
+    rows, columns, n, _ = u.shape
+    letters = torch.zeros(n, rows, columns, dtype=torch.long, device=u.device)
+    for r in range(rows):
+        for c in range(columns):
+            p = model(letters)[:, :, r, c].softmax(1)
+            letters[:, r, c] = pick(p, u[r, c])
+    return letters
+    ### END SOLUTION
+
+
+# %% [markdown] tags=["hint"]
+# Begin with a page of zeros: what stands at places not yet written does not matter, that is what causality means.
+# Only the logits at the place that is being written are used.
+
+# %%
+checked_drawing = cu.check("09.draw", draw_slowly)
+
+# %% [markdown]
+# Each pass computes the logits of 196 places, and 195 of them are thrown away.
+# But what $v$ knows of a row changes no more once the rows above are written, and what $h$ knows of a letter no more once it stands.
+# So each layer keeps what it has, and computes one row of $v$, or one place of $h$, at a time.
 
 
 # %% tags=["shared"]
@@ -167,24 +1155,537 @@ def next_letter(model, letters, r, c, links, left):
 
 # %% tags=["shared"]
 @torch.no_grad()
-def draw(model, n, generator, temperature=1.0, start=None, given=None):
-    """n drawn words, letters (n, 14, 14): every logit is computed once.
+def write(model, n):
+    """Writes n words: yields the logits (n, 16) of each place in turn and is sent the letters.
 
-    start (n, 14, 14) with given (14, 14) bool: letters that stand there and are not drawn.
-    temperature 0 takes the likeliest letter. generator: on the CPU.
+    After the last letter it yields the words (n, 14, 14).
     """
-    where = model.usual.device
-    letters = torch.zeros(n, 14, 14, dtype=torch.long, device=where)
-    if start is not None:
-        letters = torch.where(given, start, 0).to(where)
-    u = torch.rand(14, 14, n, 1, generator=generator).to(where)
+    letters = torch.zeros(n, 14, 14, dtype=torch.long, device=model.usual.device)
     kept = [[] for _ in model.layers]
     for r in range(14):
         links = begin_row(model, letters, r, kept)
         left = [[] for _ in model.layers]
         for c in range(14):
-            logits = next_letter(model, letters, r, c, links, left)
-            if given is None or not given[r, c]:
-                p = (logits / max(temperature, 1e-4)).softmax(1)
-                letters[:, r, c] = pick(p, u[r, c])
-    return letters
+            letters[:, r, c] = yield next_letter(model, letters, r, c, links, left)
+    yield letters
+
+
+# %% tags=["shared"]
+def draw(model, n, generator, temperature=1.0, start=None, given=None):
+    """n drawn words (n, 14, 14); temperature 0 takes the likeliest letter.
+
+    start (n, 14, 14) with given (14, 14) bool: letters that stand there and are not drawn.
+    """
+    u = torch.rand(14, 14, n, 1, generator=generator).to(model.usual.device)
+    pen = write(model, n)
+    answer = next(pen)
+    for r in range(14):
+        for c in range(14):
+            p = (answer / max(temperature, 1e-4)).softmax(1)
+            fixed = given is not None and given[r, c]
+            answer = pen.send(start[:, r, c].to(p.device) if fixed else pick(p, u[r, c]))
+    return answer
+
+
+# %%
+u = torch.rand(14, 14, 3, 1, generator=torch.Generator().manual_seed(0)).to(device)
+quick = draw(net, 3, torch.Generator().manual_seed(0))
+assert torch.equal(checked_drawing(net, u), quick)  # the same letters
+pen = write(net, 3)
+logits = [next(pen)]
+for place in range(195):
+    logits.append(pen.send(quick.flatten(1)[:, place]))
+with torch.no_grad():
+    whole_pass = net(quick).flatten(2).movedim(2, 0)  # (196, 3, 16)
+assert (torch.stack(logits) - whole_pass).abs().max() < 1e-4
+
+
+# %% tags=["author"]
+def forks(model):
+    """The course's digit and eight continuations after 4, 7 and 10 rows: the opening figure."""
+    mine = letters_of(my_page)
+    frames = []
+    for rows in FORKS:
+        given = (torch.arange(14) < rows)[:, None].expand(14, 14)
+        g = torch.Generator().manual_seed(1)
+        done = draw(model, 8, g, start=mine.expand(8, -1, -1), given=given)
+        frames.append(torch.cat([my_page[0], pixels_of(done)[:, 0]]))
+    return cu.to_uint8(torch.stack(frames)), torch.tensor(FORKS)
+
+
+def pages(model, seed, temperature=1.0):
+    """A thousand drawings as uint8 (1000, 28, 28)."""
+    g = torch.Generator().manual_seed(seed)
+    return cu.to_uint8(pixels_of(draw(model, 1_000, g, temperature))[:, 0])
+
+
+def by_temperature(model):
+    """Fréchet, precision and recall of three sets against validation digits, as figures."""
+    figures = {}
+    real = cu.metrics.validation_features()
+    coins = torch.Generator().manual_seed(9)
+    binary = cu.to_uint8(torch.bernoulli(mnist.val.float(), generator=coins)[:, 0])
+    for temperature in (0.6, 0.8, 0.9, 1.0, 1.1, 1.2):
+        sets = [pages(model, seed, temperature) for seed in (10, 11, 12)]
+        score = cu.metrics.score(sets, 1_000, "validation")
+        found = [
+            cu.metrics.precision_recall(real, cu.metrics.features(s[:, None])) for s in sets
+        ]
+        key = f"temperature {temperature}"
+        figures[f"{key}: Fréchet"] = (score.distance, 5 * score.distance_spread)
+        figures[f"{key}: Fréchet, spread"] = (score.distance_spread, 5.0)
+        for what in ("precision", "recall"):
+            values = torch.tensor([one[what] for one in found])
+            figures[f"{key}: {what}"] = (values.mean().item(), 0.05)
+    found = cu.metrics.precision_recall(real, cu.metrics.features(binary[:1_000, None]))
+    for what in ("precision", "recall"):
+        figures[f"real, binarised: {what}"] = (found[what], 0.05)
+    score = cu.metrics.score(binary, 1_000, "validation")
+    figures["real, binarised: Fréchet"] = (score.distance, 5 * score.distance_spread)
+    return figures
+
+
+# %% tags=["author"]
+if cu.system.profile() == "full":
+    drawn_sets = [pages(shipped_net, seed) for seed in range(5)]
+    score = cu.metrics.score(drawn_sets, 1_000)
+    details["figures"]["Fréchet distance"] = (score.distance, 5 * score.distance_spread)
+    details["figures"]["Fréchet distance, spread of sets"] = (score.distance_spread, 3.0)
+    details["figures"] |= by_temperature(shipped_net)
+    details |= {"samples": drawn_sets[0], "replay": forks(shipped_net)}
+    cu.ship("09_pixelcnn", shipped_net, long_history, **details)
+
+# %% [markdown]
+# Both loops write the same digits from the same uniform numbers.
+#
+# **Temperature** divides the logits by $\tau$ before the softmax: below 1 the pen prefers what is likely, above 1 it dares more.
+# **Predict:** at temperature 0 each letter is the likeliest one; what does the page show?
+
+
+# %% tags=["figure", "slide"]
+# @title Widget: stop the pen, turn the temperature
+def draw_forks(rows=7, temperature=1.0):
+    """Your digit stopped after some rows, and eight continuations at a temperature."""
+    given = (torch.arange(14) < rows)[:, None].expand(14, 14)
+    mine = letters_of(my_page).expand(8, -1, -1)
+    done = draw(net, 8, torch.Generator().manual_seed(2), temperature, mine, given)
+    page = in_ink(my_page[0], 2 * rows)
+    fig, ax = plt.subplots(figsize=(10.5, 1.6))
+    row = torch.cat([page, in_ink(pixels_of(done)[:, 0].cpu())])
+    cu.plots.image_grid(row, rows=1, titles=["written", *"12345678"], ax=ax)
+    return fig
+
+
+def every_temperature():
+    """Ten drawings from a blank page at each of four temperatures, with the same noise."""
+    rows = []
+    heats = cu.budget((0.0, 0.6, 1.0, 1.2), (0.0, 1.0))
+    for heat in heats:
+        words = draw(net, 10, torch.Generator().manual_seed(2), heat)
+        rows.append(in_ink(pixels_of(words)[:, 0].cpu()))
+    names = [f"τ = {heat}" for heat in heats]
+    return cu.plots.image_grid(torch.cat(rows), rows=len(rows), row_titles=names).figure
+
+
+cu.explore(
+    draw_forks,
+    "Your digit, stopped after so many rows of letters, and eight continuations. Without a "
+    "kernel: ten drawings from an empty page at each temperature, all from the same noise.",
+    static=every_temperature,
+    rows={"min": 0, "max": 13, "value": 7},
+    temperature={"min": 0.0, "max": 1.4, "step": 0.2, "value": 1.0},
+)
+
+# %% tags=["figure"]
+# @title Figure: what temperature buys
+heats = (0.6, 0.8, 0.9, 1.0, 1.1, 1.2)
+kinds = ("precision", "recall", "Fréchet")
+values = {
+    kind: [shipped.figure(f"temperature {heat}: {kind}") for heat in heats] for kind in kinds
+}
+fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
+for kind, colour in zip(kinds[:2], cu.plots.PALETTE):
+    left.plot(heats, values[kind], "o-", color=colour, label=kind)
+    left.axhline(shipped.figure(f"real, binarised: {kind}"), color=colour, ls=":", lw=1.4)
+left.set(xlabel="temperature", ylabel="share", title="dotted: real digits, binarised")
+left.legend()
+right.plot(heats, values["Fréchet"], "o-", color=cu.plots.PALETTE[2])
+right.axhline(shipped.figure("real, binarised: Fréchet"), color="#777777", ls=":", lw=1.4)
+right.set(xlabel="temperature", ylabel="Fréchet distance", ylim=(0, None), yscale="linear")
+cu.show(
+    fig,
+    "Precision, recall and Fréchet distance to validation digits, means of three sets of 1,000 "
+    "drawings at each temperature; dotted, validation digits binarised by chance.",
+)
+rows = [[heat, *(values[kind][i] for kind in kinds)] for i, heat in enumerate(heats)]
+rows.append(["real, binarised", *(shipped.figure(f"real, binarised: {k}") for k in kinds)])
+cu.table(rows, ["temperature", *kinds], "The same in numbers.", digits=2)
+
+# %% [markdown]
+# SECTION6
+
+# %% [markdown]
+# ## 7 · The likelihood is a file *(core)*
+#
+# Shannon's theorem: an outcome of probability $p$ needs $-\log_2p$ bits, and no code does better on average.
+# **Arithmetic coding** reaches it.
+# Begin with the interval $[0,1)$.
+# Cut it in proportion to the probabilities of the first letter, keep the piece of the letter that stands there, cut that, and so on.
+# The last piece has width $p(x)$, and any number in it names the image: about $-\log_2p(x)$ bits.
+# Who reads the file makes the same cuts with the same model, and looks which piece the number lies in.
+
+# %% tags=["figure", "slide"]
+# @title Figure: three letters narrow the interval
+CUTS = ((0.5, 0.3, 0.2), (0.2, 0.6, 0.2), (0.1, 0.3, 0.6))
+TAKEN = (1, 1, 2)
+fig, ax = plt.subplots(figsize=(10.5, 3.3))
+ax.set(xlim=(-0.13, 1.02), ylim=(-0.15, 3.15))
+ax.axis("off")
+low, width = 0.0, 1.0
+for depth, (cuts, taken) in enumerate(zip(CUTS, TAKEN)):
+    y = 2.35 - 1.1 * depth
+    edge = 0.0
+    for s, share in enumerate(cuts):
+        colour = cu.plots.PALETTE[1] if s == taken else "#dddddd"
+        ax.add_patch(plt.Rectangle((edge, y), share, 0.5, fc=colour, ec="white"))
+        ax.text(edge + share / 2, y + 0.25, f"{'abc'[s]}  {share}", ha="center", va="center")
+        if s == taken:
+            kept = (edge, edge + share)
+        edge += share
+    if depth < 2:
+        for here, there in zip(kept, (0, 1)):
+            ax.plot([here, there], [y, y - 0.6], color="#999999", lw=1)
+    low, width = low + width * kept[0], width * (kept[1] - kept[0])
+    ax.text(-0.02, y + 0.25, f"letter {depth + 1}", ha="right", va="center")
+ax.text(
+    0.5, -0.12, f"[{low:.3f}, {low + width:.3f}): width {width:.3f}", ha="center", fontsize=12
+)
+cu.show(
+    fig,
+    "The word b, b, c: each letter keeps its share of the piece before it. The shares may "
+    "change from letter to letter: a model says them.",
+)
+cu.facts("width of the last piece", f"{width:.3f}", "bits", f"{-math.log2(width):.2f}")
+
+# %% [markdown]
+# Computers cut with whole numbers: shares are rounded to multiples of $2^{-24}$, none to zero, and the width is kept between $2^{48}$ and $2^{64}$ by appending 16 bits whenever it gets small.
+
+
+# %%
+TOTAL = 2**24
+
+
+def edges(p):
+    """Where each letter's piece begins, in whole numbers from 0 to TOTAL: p (n, A) → lists."""
+    counts = 1 + (p.double() * (TOTAL - p.shape[1])).long()
+    rest = TOTAL - counts.sum(1, keepdim=True)
+    counts.scatter_add_(1, counts.argmax(1, keepdim=True), rest)
+    return F.pad(counts.cumsum(1), (1, 0)).tolist()
+
+
+# %%
+def encode(source, words):
+    """One file for all words (n, T), place by place, and its length in bits."""
+    low = 0  # Python's whole numbers have no largest one: a carry needs no care
+    width = 2**64
+    bits = 64
+    p = next(source)
+    for column in words.T:
+        for cuts, letter in zip(edges(p), column.tolist()):
+            step = width // TOTAL
+            low += step * cuts[letter]
+            width = step * (cuts[letter + 1] - cuts[letter])
+            while width < 2**48:
+                low <<= 16
+                width <<= 16
+                bits += 16
+        p = source.send(column)
+    spare = width.bit_length() - 2  # so many last digits do not matter
+    length = bits - spare
+    number = (low >> spare) + 1 << -length % 8
+    return number.to_bytes(math.ceil(length / 8), "big"), length
+
+
+# %%
+def decode(source, file, n, T):
+    """The words (n, T) back from the file."""
+    file = file + bytes(16)
+    inside = int.from_bytes(file[:8], "big")  # the number, from the lower edge of its piece
+    place = 8
+    width = 2**64
+    words = torch.zeros(n, T, dtype=torch.long)
+    p = next(source)
+    for t in range(T):
+        for i, cuts in enumerate(edges(p)):
+            step = width // TOTAL
+            letter = bisect_right(cuts, inside // step) - 1
+            words[i, t] = letter
+            inside -= step * cuts[letter]
+            width = step * (cuts[letter + 1] - cuts[letter])
+            while width < 2**48:
+                inside = inside << 16 | int.from_bytes(file[place : place + 2], "big")
+                place += 2
+                width <<= 16
+        p = source.send(words[:, t])
+    return words
+
+
+# %%
+def letter_source(model, n):
+    """The probabilities of each letter in turn, for `encode` and `decode` alike."""
+    pen = write(model, n)
+    answer = next(pen)
+    for _ in range(196):
+        letters = yield answer.softmax(1).cpu()
+        answer = pen.send(letters.to(answer.device))
+    yield None
+
+
+some = words[: cu.budget(100, 3)].flatten(1).cpu()
+file, file_bits = encode(letter_source(net, len(some)), some)
+back = decode(letter_source(net, len(some)), file, *some.shape)
+assert torch.equal(back, some)  # bit for bit
+ideal = all_nats(net, words[: len(some)]).sum().item() / math.log(2)
+assert abs(file_bits - ideal) < 2 * len(some)
+
+
+# %% tags=["figure", "slide"]
+# @title Table: a hundred test digits as a file
+def hmm_source(chain, n):
+    """Lesson 08's chain, pixel by pixel: the forward filter."""
+    log_pi, log_A, log_on, _ = chain.logs()
+    state = log_pi.exp().expand(n, -1)
+    for place in range(784):
+        r, i = divmod(place, 28)
+        if r and i == 0:
+            state = state @ log_A[r - 1].exp()
+        on = log_on[r, i].exp()
+        p = (state * on).sum(1)
+        x = yield torch.stack([1 - p, p], 1)
+        state = state * torch.where(x[:, None] == 1, on, 1 - on)
+        state = state / state.sum(1, keepdim=True)
+    yield None
+
+
+def tree_source(order, p_root, p_on, n):
+    """Lesson 08b's tree, from the root to the leaves; order [(pixel, its parent), …]."""
+    seen = torch.zeros(n, 784, dtype=torch.long)
+    for k, (i, j) in enumerate(order):
+        p = p_on[k][seen[:, j]] if k else p_root.expand(n)
+        seen[:, i] = yield torch.stack([1 - p, p], 1)
+    yield None
+
+
+def best_tree(grey, root=14 * 28 + 14):
+    """Lesson 08b's tree from greys (N, 784): order, p(root = 1), p(child = 1 | parent)."""
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+    from course_utils.lessons.lesson_08b import checked_weights
+
+    single = (grey.sum(0) + 0.5) / (len(grey) + 1)
+    both = ((grey.T @ grey + 0.25) / (len(grey) + 1)).fill_diagonal_(0) + single.diag()
+    span = minimum_spanning_tree((-checked_weights(single, both) - 1).fill_diagonal_(0).numpy())
+    order, parent = breadth_first_order(span + span.T, root, directed=False)
+    pairs = [(int(i), int(parent[i])) for i in order]
+    child, above = (torch.tensor(side[1:]) for side in zip(*pairs))
+    joint = both[child, above]
+    off = (single[child] - joint) / (1 - single[above])
+    tables = torch.stack([off, joint / single[above]], 1).clamp(1e-6, 1 - 1e-6)
+    return pairs, single[root], torch.cat([tables[:1], tables])  # the root's line is not used
+
+
+# %% tags=["figure", "slide"]
+# @title Table: 100 test digits, written and read back
+import gzip
+import io
+
+import PIL.Image
+
+n = len(some)
+binary = test[:n].flatten(1).long()  # (n, 784)
+hmm = RowChain(128)
+cu.restore("08_hmm", hmm)
+tree, p_root, p_on = best_tree(mnist.train.float()[: cu.budget(55_000)].flatten(1).double())
+in_order = binary[:, [i for i, _ in tree]]
+coded = {}
+for name, source, symbols in (
+    ("best tree (08b)", lambda: tree_source(tree, p_root, p_on, n), in_order),
+    ("chain of rows (08)", lambda: hmm_source(hmm, n), binary),
+    ("PixelCNN", lambda: letter_source(net, n), some),
+):
+    data, length = encode(source(), symbols)
+    assert torch.equal(decode(source(), data, *symbols.shape), symbols)
+    coded[name] = (8 * len(data) / n, length)
+
+
+def png_bits(page):
+    """Bits of a page of pixels (H, W) as a PNG of one bit a pixel."""
+    held = io.BytesIO()
+    picture = PIL.Image.fromarray(255 - 255 * page.numpy().astype("uint8")).convert("1")
+    picture.save(held, "PNG", optimize=True)
+    return 8 * len(held.getvalue())
+
+
+packed = (binary.view(n, 98, 8) << torch.arange(8)).sum(2).to(torch.uint8)
+side = binary.view(n, 28, 28).movedim(0, 1).reshape(28, -1)
+sizes = {
+    "raw, 784 pixels": 784.0,
+    "PNG, one file a digit": sum(png_bits(page) for page in binary.view(n, 28, 28)) / n,
+    "PNG, one file": png_bits(binary.view(-1, 28)) / n,
+    "gzip, one file": 8 * len(gzip.compress(bytes(packed.flatten().tolist()), 9)) / n,
+}
+hmm_bits = -log_digits(binary.view(n, 28, 28).float(), *hmm.logs()).sum().item() / math.log(2)
+rows = [[name, bits, None, None] for name, bits in sizes.items()]
+for name, (bits, length) in coded.items():
+    best = {"chain of rows (08)": hmm_bits, "PixelCNN": ideal}.get(name)
+    rows.append([name, bits, best and best / n, best and (length - best) / n])
+cu.table(
+    rows,
+    ["code", "bits a digit", "−log₂ p", "excess"],
+    f"The first {n} binarised test digits. All but raw, PNG and gzip through our coder; each "
+    "file was read back and compared.",
+    digits=2,
+)
+saved = sizes["gzip, one file"] - coded["PixelCNN"][0]
+weights_bits = 8 * sum(part.stat().st_size for part in shipped.path.glob("weights*"))
+cu.facts(
+    {
+        "bytes of the file": len(file),
+        "bytes of the decoder's weights": weights_bits // 8,
+        "digits until it pays, against gzip": round(weights_bits / saved),
+    }
+)
+
+# %% [markdown]
+# SECTION7
+#
+# **Exercise 7 (deeper, predict and measure).**
+# How many bits will *your* digit take?
+# Look at the table, and at your digit.
+
+
+# %% tags=["exercise"]
+def my_bits():
+    """Your guess: the size of your digit's file, in bits."""
+    ### BEGIN SOLUTION
+    return 100
+    ### END SOLUTION
+
+
+# %% [markdown] tags=["hint"]
+# `return 100`; any number from 1 to 784 will do.
+
+# %%
+checked_bits = cu.check("09.bits", my_bits)
+
+mine = letters_of(my_page).to(device)
+my_file, my_length = encode(letter_source(net, 1), mine.flatten(1).cpu())
+with torch.no_grad():
+    each_letter = -log_letters(net, mine)[0].cpu() / math.log(2)  # (14, 14)
+
+# %% tags=["figure"]
+# @title Figure: where the bits of your digit are
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4))
+left.imshow(my_page[0, 0].numpy(), cmap="gray_r")
+shown = right.imshow(each_letter.numpy(), cmap="viridis")
+fig.colorbar(shown, ax=right, label="bits")
+for ax in (left, right):
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+left.set_title("your digit")
+right.set_title(f"bits of each letter, {each_letter.sum():.0f} in all")
+cu.show(fig, "Your digit, and what each of its 196 letters costs given those before it.")
+cu.facts("your guess, bits", checked_bits(), "the file, bits", my_length)
+cu.facts(
+    "share of the bits in the ten dearest letters",
+    f"{each_letter.flatten().topk(10).values.sum() / each_letter.sum():.0%}",
+)
+
+# %% [markdown]
+# SECTION7B
+
+# %% [markdown]
+# ## 8 · The arena *(core)*
+#
+# Two models enter, both with exact nats and drawings in zeros and ones.
+
+# %% tags=["figure"]
+# @title Table: both enter
+cu.enter(
+    "09_made",
+    lambda n: draw_pixels(made, n, int(torch.randint(2**31, ()))),
+    step=cu.arena.training_step(made, pixel_loss, mnist.train.float()[:100].to(device)),
+    steps=9_000,
+    numbers=made,
+)
+cu.enter(
+    "09_pixelcnn",
+    lambda n: pixels_of(draw(net, n, None)),
+    step=cu.arena.training_step(net, letter_loss, mnist.train.float()[:32].to(device)),
+    steps=12_000,
+    numbers=net,
+)
+
+# %% tags=["figure", "slide"]
+# @title Table: nats and Fréchet distance
+n_sets = cu.budget(5, 1)
+n_images = cu.budget(1_000, 200)
+coins = torch.Generator().manual_seed(9)
+real = torch.bernoulli(mnist.val.float()[:, 0], generator=coins)
+real_sets = [cu.to_uint8(real[i * n_images :][:n_images]) for i in range(n_sets)]
+floor = cu.metrics.score(real_sets, n_images)
+rows = [
+    [
+        "validation digits, binarised",
+        None,
+        f"{floor.distance:.1f} ± {floor.distance_spread:.1f}",
+    ]
+]
+pictures = [real[:12]]
+names = ["real"]
+labels = {
+    "08_tree": "best tree (08b)",
+    "08_hmm": "chain of rows (08)",
+    "09_made": "MADE, 9,000 steps",
+    "09_pixelcnn": "PixelCNN",
+}
+for run in sorted(cu.runs.available(*labels), key=lambda run: list(labels).index(run.name)):
+    distance = run.figure("Fréchet distance")
+    spread = run.figure("Fréchet distance, spread of sets")
+    rows.append(
+        [labels[run.name], run.figure("test nats, exact"), f"{distance:.1f} ± {spread:.1f}"]
+    )
+    pictures.append(torch.as_tensor(run.samples[:12]).float() / 255)
+    names.append(labels[run.name].split(" (")[0].split(",")[0])
+cu.table(
+    rows,
+    ["", "−log p, nats, exact", "Fréchet distance"],
+    "10,000 test digits, dynamic binarisation (seed 4); five sets of 1,000 draws (cards).",
+    digits=1,
+)
+ax = cu.plots.image_grid(torch.cat(pictures), rows=len(names), row_titles=names)
+cu.show(
+    ax.figure, "Twelve binarised validation digits, and the first twelve draws of each model."
+)
+
+# %% [markdown]
+# SECTION8
+#
+# **Exercise 8 (deeper, open).**
+# Make the PixelCNN better at equal CPU time: another alphabet (2 × 4 blocks, 256 letters), a condition on the class, another gate, more width and fewer layers.
+# Say beforehand which number should improve, choose on validation digits, use three seeds, and report what did not help.
+
+# %% [markdown]
+# ## Recap *(core)*
+#
+# RECAP
+
+# %% [markdown]
+# ## Where this stands *(deeper)*
+#
+# STANDS
+
+# %% [markdown]
+# ### References
+#
+# REFS

@@ -1,4 +1,4 @@
-"""Checks of lesson 09: masks of a MADE, masks of a convolution, nats of a word of letters, the drawing loop."""
+"""Checks of lesson 09: masks of a MADE, a leak, nats of a word of letters, masks of a convolution, the drawing loop."""
 
 import torch
 
@@ -11,7 +11,122 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
-from course_utils.checks.mistakes import expect_double, expect_value, normal
+from course_utils.checks.mistakes import expect_double, expect_value, is_number, normal, pair_of
+
+RANK = torch.tensor(
+    [3, 1, 5, 2, 4]
+)  # the place of each of five pixels in the order: not the order of the page
+DEGREES = torch.tensor([1, 4, 2, 2, 3, 1, 4])
+
+
+def _two_masks(fn, rank, degrees):
+    """Two tables of zeros and ones, as float64."""
+    hint = "return two masks: into (H, D) and out (D, H)."
+    into, out = pair_of(call(fn, rank, degrees), hint)
+    shapes = ((len(degrees), len(rank)), (len(rank), len(degrees)))
+    if isinstance(into, torch.Tensor) and isinstance(out, torch.Tensor):
+        turned = (tuple(into.shape), tuple(out.shape)) == shapes[::-1]
+        expect(not turned, f"the two masks are exchanged or transposed: {hint}")
+    for mask, shape in zip((into, out), shapes):
+        expect_shape(mask, shape, hint)
+        values = "a mask holds zeros and ones (or False and True), nothing else."
+        expect(bool(((mask == 0) | (mask == 1)).all()), values)
+    return into.to("cpu", torch.float64), out.to("cpu", torch.float64)
+
+
+@exercise(
+    "09.masks",
+    verified="(2) for an order that is not the page's; no path to a logit from its own or a later pixel",
+)
+def made_masks(fn):
+    into, out = _two_masks(fn, RANK, DEGREES)
+    above, below = DEGREES[:, None] >= RANK, RANK[:, None] > DEGREES
+    page = torch.arange(1, 6)
+    mistakes = [
+        (
+            above,
+            RANK[:, None] >= DEGREES,
+            "≥ in both: a logit sees its own pixel. Of the output mask the sign is >.",
+        ),
+        (
+            DEGREES[:, None] > RANK,
+            below,
+            "> in both: the last pixel but one is seen by nobody. The input mask has ≥.",
+        ),
+        (
+            DEGREES[:, None] > RANK,
+            RANK[:, None] >= DEGREES,
+            "the signs are exchanged: ≥ into the units, > out of them.",
+        ),
+        (DEGREES[:, None] >= RANK - 1, below, "you count the places from 0; r(d) runs from 1 to D."),
+        (above, RANK[:, None] - 1 > DEGREES, "you count the places from 0; r(d) runs from 1 to D."),
+        (
+            DEGREES[:, None] >= RANK - 1,
+            RANK[:, None] - 1 > DEGREES,
+            "you count the places from 0; r(d) runs from 1 to D.",
+        ),
+        (
+            DEGREES[:, None] <= RANK,
+            RANK[:, None] < DEGREES,
+            "turned round: a unit of degree m sees places 1 to m.",
+        ),
+        (
+            above,
+            RANK[:, None] < DEGREES,
+            "the output mask is turned round: units of *lower* degree speak to a logit.",
+        ),
+        (
+            DEGREES[:, None] <= RANK,
+            below,
+            "the input mask is turned round: a unit of degree m sees places 1 to m.",
+        ),
+        (
+            DEGREES[:, None] >= page,
+            page[:, None] > DEGREES,
+            "pixels are taken in the order of the page; rank says the place of each in the order.",
+        ),
+        (torch.ones(7, 5), torch.ones(5, 7), "nothing is masked."),
+    ]
+    right = torch.equal(into, above.double()) and torch.equal(out, below.double())
+    if not right:
+        for wrong_into, wrong_out, why in mistakes:
+            same = torch.equal(into, wrong_into.double()) and torch.equal(out, wrong_out.double())
+            expect(not same, why)
+        expect(torch.equal(into, above.double()), "the input mask is 1 where m(k) ≥ r(d), and 0 elsewhere.")
+        expect(False, "the output mask is 1 where r(d) > m(k), and 0 elsewhere.")
+    _two_masks(fn, torch.arange(1, 4), torch.tensor([1, 2]))
+    _masks_anywhere(fn)
+
+
+def _masks_anywhere(fn):
+    """Masks that multiply weights on the device of the arguments."""
+
+    def both(rank, degrees):
+        into, out = fn(rank, degrees)
+        return torch.cat([into.flatten() * 1.0, out.flatten() * 1.0])
+
+    expect_any_device(both, RANK, DEGREES)
+
+
+@exercise(
+    "09.leak",
+    verified="every logit of five hears of its own pixel and the earlier ones, of none that is later",
+)
+def leaking_masks(fn):
+    into, out = _two_masks(fn, RANK, DEGREES)
+    order = RANK.argsort()
+    paths = (out @ into)[order][:, order]  # (logit, pixel), both in their order
+    expect(
+        not paths.triu(1).any(),
+        "a logit sees a *later* pixel: change one sign only, so that only its own leaks.",
+    )
+    expect(paths.diagonal()[:-1].any(), "nothing leaks: no path leads from a pixel to its own logit.")
+    hint = "only some logits see their own pixel: ≥ for > lets it through wherever a unit has that degree."
+    expect(paths.diagonal()[:-1].all(), hint)
+    expect(paths.tril(-1).any(), "the earlier pixels are cut off: keep them, and let the own pixel in, too.")
+    hint = "some earlier pixels are cut off: keep all of them, and let the own pixel in, too."
+    expect((paths.tril(-1) > 0).sum() == 10, hint)
+    _masks_anywhere(fn)
 
 
 @exercise(
@@ -22,7 +137,9 @@ def letter_nats(fn):
     logits = 2 * normal(3, 5, 2, 4, seed=1)
     letters = torch.randint(0, 5, (3, 2, 4), generator=torch.Generator().manual_seed(2))
     out = call(fn, logits, letters)
-    hint = "one number an image: pick the logarithm of the probability at every place, and sum over the places."
+    hint = (
+        "one number an image: pick the logarithm of the probability at every place, and sum over the places."
+    )
     expect_shape(out, (3,), hint)
     log_p = logits.log_softmax(1)
     picked = log_p.gather(1, letters[:, None])[:, 0]  # (3, 2, 4)
@@ -51,7 +168,9 @@ def letter_nats(fn):
         (true.exp(), "this is 1/p(x): take its logarithm."),
         (-log_p.sum((1, 2, 3)), "all letters are summed; only the one that stands there counts."),
     ]
-    expect_value(out, true, "−log p(x) = −Σ over the places of log p(the letter that stands there).", mistakes)
+    expect_value(
+        out, true, "−log p(x) = −Σ over the places of log p(the letter that stands there).", mistakes
+    )
     expect_double(out, true)
     far = call(fn, 400 * logits, letters)
     hint = "a letter of probability 1e-300 gives inf: log_softmax, not the logarithm of a softmax."
@@ -60,3 +179,146 @@ def letter_nats(fn):
     expect_gradient(call(fn, free, letters), free, hint="the loss is made of it: no detach, no .item().")
     expect_like(call(fn, logits.float(), letters), logits.float())
     expect_any_device(fn, logits.float(), letters)
+
+
+@exercise(
+    "09.conv",
+    verified="A and B for sizes 1, 3, 5 and 7: what comes first in reading order; the centre in B alone",
+)
+def conv_mask(fn):
+    for size in (3, 5, 1, 7):
+        place = torch.arange(size * size).view(size, size)
+        centre, middle = size * size // 2, size // 2
+        row, column = place // size, place % size
+        for kind in "AB":
+            out = call(fn, kind, size)
+            expect_shape(out, (size, size), "one square mask: (size, size).")
+            true = (place < centre + (kind == "B")).double()
+            with_centre = (place <= centre).double()
+            left = ((row <= middle) & (column < middle)).double()
+            mistakes = [
+                (
+                    with_centre,
+                    "the centre is open in A: the first layer would see the letter that it guesses.",
+                ),
+                (
+                    (place < centre).double(),
+                    "the centre is closed in B: later layers may see what A has made of it.",
+                ),
+                ((place >= centre).double(), "turned round: open is what comes *before* the centre."),
+                ((place > centre).double(), "turned round: open is what comes *before* the centre."),
+                (1 - true, "turned round: open is what comes *before* the centre."),
+                (
+                    (row <= middle).double(),
+                    "the whole row of the centre is open: its right half comes later.",
+                ),
+                (
+                    (row < middle).double(),
+                    "the rows above are open, but left of the centre something is missing.",
+                ),
+                (left, "only columns left of the centre: in the rows above *every* column comes before."),
+                (((row == middle) & (column < middle)).double(), "the rows above come before, too."),
+                (
+                    ((column < middle) | ((column == middle) & (row < middle))).double(),
+                    "you go down the columns: reading order goes along the rows.",
+                ),
+                (
+                    ((column < middle) | ((column == middle) & (row <= middle))).double(),
+                    "you go down the columns: reading order goes along the rows.",
+                ),
+                (
+                    (row <= middle + 1).double() * ((row <= middle) | (column < middle)),
+                    "the row below is open: it comes later.",
+                ),
+                ((place < centre + size).double(), "the row below is open: it comes later."),
+                (torch.ones(size, size), "nothing is masked."),
+            ]
+            hint = f"mask {kind} of size {size}: 1 before the centre in reading order, 0 after it."
+            expect_value(out, true, hint, mistakes)
+    out = call(fn, "B", 3)
+    expect(
+        out.is_floating_point() or out.dtype == torch.bool,
+        "a mask multiplies weights: floats, or True and False.",
+    )
+
+
+def toy(letters):
+    """A causal model of five letters: logits (n, 5, rows, columns) that depend on all letters before."""
+    n, rows, columns = letters.shape
+    flat = letters.flatten(1)
+    places = torch.arange(rows * columns, device=letters.device)
+    weight = torch.where(places[None] < places[:, None], 1 + (3 * places[None] + places[:, None]) % 5, 0)
+    state = (flat[:, None] * weight).sum(2)  # (n, places): a mixture of what came before
+    alphabet = torch.arange(5, device=letters.device)
+    logits = 1.5 * torch.cos(1.0 + 2.1 * alphabet + 1.3 * state[..., None] + 0.4 * places[:, None])
+    return logits.view(n, rows, columns, 5).movedim(3, 1)
+
+
+def _write(u, choose, fed=lambda letters: letters):
+    rows, columns, n, _ = u.shape
+    letters = torch.zeros(n, rows, columns, dtype=torch.long)
+    for r in range(rows):
+        for c in range(columns):
+            letters[:, r, c] = choose(toy(fed(letters))[:, :, r, c], u[r, c])
+    return letters
+
+
+def _chosen(logits, u):
+    p = logits.softmax(1)
+    return (p.cumsum(1) < u * p.sum(1, keepdim=True)).sum(1).clamp(max=p.shape[1] - 1)
+
+
+@exercise(
+    "09.draw",
+    verified="the same letters as place by place, for a model of five letters on a page that is not square",
+)
+def draw_slowly(fn):
+    u = torch.rand(3, 4, 6, 1, generator=torch.Generator().manual_seed(3))
+    out = call(fn, toy, u)
+    expect_shape(out, (6, 3, 4), "n pages of letters: (n, rows, columns), and u is (rows, columns, n, 1).")
+    expect(not out.is_floating_point(), "letters are whole numbers (dtype long).")
+    true = _write(u, _chosen)
+    blank = torch.zeros(6, 3, 4, dtype=torch.long)
+    once = torch.stack(
+        [torch.stack([_chosen(toy(blank)[:, :, r, c], u[r, c]) for c in range(4)], 1) for r in range(3)], 1
+    )
+    column_wise = torch.zeros_like(blank)
+    for c in range(4):
+        for r in range(3):
+            column_wise[:, r, c] = _chosen(toy(column_wise)[:, :, r, c], u[r, c])
+    mistakes = [
+        (_write(u, lambda a, _: a.argmax(1)), "the likeliest letter each time: draw with pick(p, u[r, c])."),
+        (
+            once,
+            "the letters are not fed back: all come from the empty page. Write each one down before the next pass.",
+        ),
+        (
+            column_wise,
+            "you go down the columns; (1) goes along the rows, and the model looks at nothing else.",
+        ),
+        (
+            _write(u, lambda a, v: _chosen(a, u[0, 0])),
+            "the same uniform numbers at every place: u[r, c] belongs to (r, c).",
+        ),
+        (
+            _write(u, lambda a, v: _chosen(a.softmax(1), v)),
+            "softmax twice, or logits of probabilities: once is right.",
+        ),
+        (_write(1 - u, _chosen), "1 − u for u: pick takes the uniform numbers as they are."),
+    ]
+    expect_value(
+        out,
+        true,
+        "place by place: logits at (r, c) of the page as it stands, softmax, pick, write.",
+        mistakes,
+    )
+    expect_any_device(fn, toy, u)
+
+
+@exercise("09.bits", verified="a number of bits; the next cell compares it with the file")
+def my_bits(fn):
+    bits = call(fn)
+    expect(is_number(bits), "return one number, the size of the file in bits.")
+    expect(float(bits) == float(bits), "return a number, not nan.")
+    expect(float(bits) > 0, "a file of your digit has at least one bit: a number from 1 to 784.")
+    expect(float(bits) <= 784, "raw it takes 784 bits: a number from 1 to 784.")

@@ -7,8 +7,61 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_utils.checks.references.ref_09 import conv_mask as checked_conv_mask
+from course_utils.checks.references.ref_09 import draw_slowly as checked_drawing
+from course_utils.checks.references.ref_09 import leaking_masks as checked_leak
 from course_utils.checks.references.ref_09 import letter_nats as checked_nats
+from course_utils.checks.references.ref_09 import made_masks as checked_masks
+from course_utils.checks.references.ref_09 import my_bits as checked_bits
 from course_utils.lessons.lesson_08 import pick
+
+
+# Section 1 · The chain rule loses nothing
+
+class FVSBN(nn.Module):
+    """x (B, D) of zeros and ones → the logit of each pixel given those before it (B, D)."""
+
+    def __init__(self, D):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(D, D))
+        self.bias = nn.Parameter(torch.zeros(D))
+
+    def forward(self, x):
+        return F.linear(x, self.weight.tril(-1), self.bias)
+
+
+def log_p_pixels(logits, x):
+    """log p(x) (B,) by (1): logits (B, D) of each pixel given those before it."""
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+
+
+# Section 2 · One network for all conditionals: MADE
+
+class MADE(nn.Module):
+    """An FVSBN with H hidden units: x (B, D) → logits of each pixel given those before it."""
+
+    def __init__(self, D, H, masks=checked_masks):
+        super().__init__()
+        self.masks = masks
+        self.into = nn.Linear(D, H)
+        self.out = nn.Linear(H, D)
+        self.direct = nn.Parameter(torch.zeros(D, D))  # the FVSBN
+        self.register_buffer("degrees", torch.arange(H) * (D - 1) // H + 1)
+        self.register_buffer("rows", torch.arange(1, D + 1))
+
+    def forward(self, x, rank=None):
+        """rank (D,): the place of each pixel in the order, from 1; by default row by row."""
+        rank = self.rows if rank is None else rank
+        into, out = self.masks(rank, self.degrees)
+        h = F.linear(x, self.into.weight * into, self.into.bias).relu()
+        earlier = self.direct * (rank[:, None] > rank)
+        return F.linear(h, self.out.weight * out, self.out.bias) + F.linear(x, earlier)
+
+
+def pixel_loss(model, x):
+    """Mean nats of images x (B, 1, 28, 28) in [0, 1], binarised by chance, pixel by pixel."""
+    pixels = torch.bernoulli(x).flatten(1)
+    return -log_p_pixels(model(pixels), pixels).mean()
 
 
 # Section 4 · A digit is a word of 196 letters
@@ -126,40 +179,58 @@ def next_letter(model, letters, r, c, links, left):
 
 
 @torch.no_grad()
-def draw(model, n, generator, temperature=1.0, start=None, given=None):
-    """n drawn words, letters (n, 14, 14): every logit is computed once.
+def write(model, n):
+    """Writes n words: yields the logits (n, 16) of each place in turn and is sent the letters.
 
-    start (n, 14, 14) with given (14, 14) bool: letters that stand there and are not drawn.
-    temperature 0 takes the likeliest letter. generator: on the CPU.
+    After the last letter it yields the words (n, 14, 14).
     """
-    where = model.usual.device
-    letters = torch.zeros(n, 14, 14, dtype=torch.long, device=where)
-    if start is not None:
-        letters = torch.where(given, start, 0).to(where)
-    u = torch.rand(14, 14, n, 1, generator=generator).to(where)
+    letters = torch.zeros(n, 14, 14, dtype=torch.long, device=model.usual.device)
     kept = [[] for _ in model.layers]
     for r in range(14):
         links = begin_row(model, letters, r, kept)
         left = [[] for _ in model.layers]
         for c in range(14):
-            logits = next_letter(model, letters, r, c, links, left)
-            if given is None or not given[r, c]:
-                p = (logits / max(temperature, 1e-4)).softmax(1)
-                letters[:, r, c] = pick(p, u[r, c])
-    return letters
+            letters[:, r, c] = yield next_letter(model, letters, r, c, links, left)
+    yield letters
+
+
+def draw(model, n, generator, temperature=1.0, start=None, given=None):
+    """n drawn words (n, 14, 14); temperature 0 takes the likeliest letter.
+
+    start (n, 14, 14) with given (14, 14) bool: letters that stand there and are not drawn.
+    """
+    u = torch.rand(14, 14, n, 1, generator=generator).to(model.usual.device)
+    pen = write(model, n)
+    answer = next(pen)
+    for r in range(14):
+        for c in range(14):
+            p = (answer / max(temperature, 1e-4)).softmax(1)
+            fixed = given is not None and given[r, c]
+            answer = pen.send(start[:, r, c].to(p.device) if fixed else pick(p, u[r, c]))
+    return answer
 
 
 __all__ = [
+    "FVSBN",
     "GatedLayer",
+    "MADE",
     "PixelCNN",
     "all_nats",
     "begin_row",
+    "checked_bits",
+    "checked_conv_mask",
+    "checked_drawing",
+    "checked_leak",
+    "checked_masks",
     "checked_nats",
     "draw",
     "letter_loss",
     "letters_of",
     "log_letters",
+    "log_p_pixels",
     "next_letter",
     "one_hot",
+    "pixel_loss",
     "pixels_of",
+    "write",
 ]

@@ -3,7 +3,24 @@
 Do not edit: change the solution in the lesson and run `python tasks.py lessons`.
 """
 
+import torch
 import torch.nn.functional as F
+
+from course_utils.lessons.lesson_08 import pick
+
+
+def made_masks(rank, degrees):
+    """Equation (2): r (D,) from 1 to D, m (H,) → masks of zeros and ones (H, D) and (D, H)."""
+    into = degrees[:, None] >= rank  # (H, D)
+    out = rank[:, None] > degrees  # (D, H)
+    return into.to(torch.get_default_dtype()), out.to(torch.get_default_dtype())
+
+
+def leaking_masks(rank, degrees):
+    """Masks as in (2), but each logit sees its own pixel, too: (H, D) and (D, H)."""
+    into = degrees[:, None] >= rank
+    out = rank[:, None] >= degrees
+    return into.to(torch.get_default_dtype()), out.to(torch.get_default_dtype())
 
 
 def letter_nats(logits, letters):
@@ -11,6 +28,37 @@ def letter_nats(logits, letters):
     return F.cross_entropy(logits, letters, reduction="none").sum((1, 2))
 
 
+def conv_mask(kind, size):
+    """The mask "A" or "B" of a square kernel of odd size: (size, size), 1 where it is open."""
+    place = torch.arange(size * size).view(size, size)
+    centre = size * size // 2
+    return (place < centre + (kind == "B")).float()
+
+
+def draw_slowly(model, u):
+    """Letters (n, rows, columns), one after the other: u (rows, columns, n, 1) uniform.
+
+    model: letters → logits (n, alphabet, rows, columns).
+    """
+    rows, columns, n, _ = u.shape
+    letters = torch.zeros(n, rows, columns, dtype=torch.long, device=u.device)
+    for r in range(rows):
+        for c in range(columns):
+            p = model(letters)[:, :, r, c].softmax(1)
+            letters[:, r, c] = pick(p, u[r, c])
+    return letters
+
+
+def my_bits():
+    """Your guess: the size of your digit's file, in bits."""
+    return 100
+
+
 REFERENCES = {
+    "09.masks": made_masks,
+    "09.leak": leaking_masks,
     "09.nats": letter_nats,
+    "09.conv": conv_mask,
+    "09.draw": draw_slowly,
+    "09.bits": my_bits,
 }
