@@ -11,7 +11,7 @@ from course_utils.checks.machinery import (
     expect_like,
     expect_shape,
 )
-from course_utils.checks.mistakes import expect_double, expect_value, is_number, normal, pair_of
+from course_utils.checks.mistakes import expect_double, expect_value, is_number, normal
 
 RANK = torch.tensor(
     [3, 1, 5, 2, 4]
@@ -19,19 +19,30 @@ RANK = torch.tensor(
 DEGREES = torch.tensor([1, 4, 2, 2, 3, 1, 4])
 
 
-def _two_masks(fn, rank, degrees):
-    """Two tables of zeros and ones, as float64."""
-    hint = "return two masks: into (H, D) and out (D, H)."
-    into, out = pair_of(call(fn, rank, degrees), hint)
-    shapes = ((len(degrees), len(rank)), (len(rank), len(degrees)))
+def _three_masks(fn, rank, degrees):
+    """Three tables of zeros and ones, as float64."""
+    hint = "return three masks: in (H, D), out (D, H) and direct (D, D)."
+    masks = call(fn, rank, degrees)
+    expect(isinstance(masks, tuple | list) and len(masks) == 3, hint)
+    H, D = len(degrees), len(rank)
+    into, out, direct = masks
     if isinstance(into, torch.Tensor) and isinstance(out, torch.Tensor):
-        turned = (tuple(into.shape), tuple(out.shape)) == shapes[::-1]
-        expect(not turned, f"the two masks are exchanged or transposed: {hint}")
-    for mask, shape in zip((into, out), shapes):
+        turned = (tuple(into.shape), tuple(out.shape)) == ((D, H), (H, D))
+        expect(not turned, f"two masks are exchanged or transposed: {hint}")
+    for mask, shape in zip(masks, ((H, D), (D, H), (D, D))):
         expect_shape(mask, shape, hint)
         values = "a mask holds zeros and ones (or False and True), nothing else."
         expect(bool(((mask == 0) | (mask == 1)).all()), values)
-    return into.to("cpu", torch.float64), out.to("cpu", torch.float64)
+    return [mask.to("cpu", torch.float64) for mask in masks]
+
+
+def _masks_anywhere(fn):
+    """Masks that multiply weights on the device of the arguments."""
+
+    def all_of_them(rank, degrees):
+        return torch.cat([1.0 * mask.flatten() for mask in fn(rank, degrees)])
+
+    expect_any_device(all_of_them, RANK, DEGREES)
 
 
 @exercise(
@@ -39,92 +50,67 @@ def _two_masks(fn, rank, degrees):
     verified="(2) for an order that is not the page's; no path to a logit from its own or a later pixel",
 )
 def made_masks(fn):
-    into, out = _two_masks(fn, RANK, DEGREES)
-    above, below = DEGREES[:, None] >= RANK, RANK[:, None] > DEGREES
-    page = torch.arange(1, 6)
-    mistakes = [
+    into, out, direct = _three_masks(fn, RANK, DEGREES)
+    r, m, page = RANK, DEGREES, torch.arange(1, 6)
+    true_in, true_out, true_direct = m[:, None] >= r, r[:, None] > m, r[:, None] > r
+    pairs = [
         (
-            above,
-            RANK[:, None] >= DEGREES,
-            "≥ in both: a logit sees its own pixel. Of the output mask the sign is >.",
+            true_in,
+            r[:, None] >= m,
+            "≥ out of the units, too: a logit sees its own pixel. There the sign is >.",
         ),
         (
-            DEGREES[:, None] > RANK,
-            below,
-            "> in both: the last pixel but one is seen by nobody. The input mask has ≥.",
+            m[:, None] > r,
+            true_out,
+            "> into the units, too: the last pixel but one is seen by nobody. There it is ≥.",
         ),
+        (m[:, None] > r, r[:, None] >= m, "the signs are exchanged: ≥ into the units, > out of them."),
+        (m[:, None] >= r - 1, true_out, "you count the places from 0; r(d) runs from 1 to D."),
+        (true_in, r[:, None] - 1 > m, "you count the places from 0; r(d) runs from 1 to D."),
+        (m[:, None] >= r - 1, r[:, None] - 1 > m, "you count the places from 0; r(d) runs from 1 to D."),
+        (m[:, None] <= r, r[:, None] < m, "turned round: a unit of degree m sees places 1 to m."),
+        (true_in, r[:, None] < m, "out is turned round: units of *lower* degree speak to a logit."),
+        (m[:, None] <= r, true_out, "in is turned round: a unit of degree m sees places 1 to m."),
         (
-            DEGREES[:, None] > RANK,
-            RANK[:, None] >= DEGREES,
-            "the signs are exchanged: ≥ into the units, > out of them.",
-        ),
-        (DEGREES[:, None] >= RANK - 1, below, "you count the places from 0; r(d) runs from 1 to D."),
-        (above, RANK[:, None] - 1 > DEGREES, "you count the places from 0; r(d) runs from 1 to D."),
-        (
-            DEGREES[:, None] >= RANK - 1,
-            RANK[:, None] - 1 > DEGREES,
-            "you count the places from 0; r(d) runs from 1 to D.",
-        ),
-        (
-            DEGREES[:, None] <= RANK,
-            RANK[:, None] < DEGREES,
-            "turned round: a unit of degree m sees places 1 to m.",
-        ),
-        (
-            above,
-            RANK[:, None] < DEGREES,
-            "the output mask is turned round: units of *lower* degree speak to a logit.",
-        ),
-        (
-            DEGREES[:, None] <= RANK,
-            below,
-            "the input mask is turned round: a unit of degree m sees places 1 to m.",
-        ),
-        (
-            DEGREES[:, None] >= page,
-            page[:, None] > DEGREES,
+            m[:, None] >= page,
+            page[:, None] > m,
             "pixels are taken in the order of the page; rank says the place of each in the order.",
         ),
         (torch.ones(7, 5), torch.ones(5, 7), "nothing is masked."),
     ]
-    right = torch.equal(into, above.double()) and torch.equal(out, below.double())
+    right = torch.equal(into, true_in.double()) and torch.equal(out, true_out.double())
     if not right:
-        for wrong_into, wrong_out, why in mistakes:
-            same = torch.equal(into, wrong_into.double()) and torch.equal(out, wrong_out.double())
+        for wrong_in, wrong_out, why in pairs:
+            same = torch.equal(into, wrong_in.double()) and torch.equal(out, wrong_out.double())
             expect(not same, why)
-        expect(torch.equal(into, above.double()), "the input mask is 1 where m(k) ≥ r(d), and 0 elsewhere.")
-        expect(False, "the output mask is 1 where r(d) > m(k), and 0 elsewhere.")
-    _two_masks(fn, torch.arange(1, 4), torch.tensor([1, 2]))
+        expect(torch.equal(into, true_in.double()), "in is 1 where m(k) ≥ r(j), and 0 elsewhere.")
+        expect(False, "out is 1 where r(d) > m(k), and 0 elsewhere.")
+    mistakes = [
+        (r[:, None] >= r, "direct lets a pixel speak to its own logit: > for ≥."),
+        (r[:, None] < r, "direct is transposed: rows are logits, columns are pixels."),
+        (r[:, None] <= r, "direct is transposed, and lets a pixel speak to its own logit."),
+        (torch.ones(5, 5).tril(-1), "direct is in the order of the page; rank says the place of each pixel."),
+    ]
+    expect_value(direct, true_direct.double(), "direct is 1 where r(d) > r(j), and 0 elsewhere.", mistakes)
+    _three_masks(fn, torch.arange(1, 4), torch.tensor([1, 2]))
     _masks_anywhere(fn)
-
-
-def _masks_anywhere(fn):
-    """Masks that multiply weights on the device of the arguments."""
-
-    def both(rank, degrees):
-        into, out = fn(rank, degrees)
-        return torch.cat([into.flatten() * 1.0, out.flatten() * 1.0])
-
-    expect_any_device(both, RANK, DEGREES)
 
 
 @exercise(
     "09.leak",
-    verified="every logit of five hears of its own pixel and the earlier ones, of none that is later",
+    verified="every logit of five hears of its own pixel and of the earlier ones, of none that is later",
 )
 def leaking_masks(fn):
-    into, out = _two_masks(fn, RANK, DEGREES)
+    into, out, direct = _three_masks(fn, RANK, DEGREES)
     order = RANK.argsort()
-    paths = (out @ into)[order][:, order]  # (logit, pixel), both in their order
-    expect(
-        not paths.triu(1).any(),
-        "a logit sees a *later* pixel: change one sign only, so that only its own leaks.",
-    )
-    expect(paths.diagonal()[:-1].any(), "nothing leaks: no path leads from a pixel to its own logit.")
-    hint = "only some logits see their own pixel: ≥ for > lets it through wherever a unit has that degree."
-    expect(paths.diagonal()[:-1].all(), hint)
-    expect(paths.tril(-1).any(), "the earlier pixels are cut off: keep them, and let the own pixel in, too.")
-    hint = "some earlier pixels are cut off: keep all of them, and let the own pixel in, too."
+    paths = (out @ into + direct)[order][:, order]  # (logit, pixel), both in their order
+    expect(not bool((paths > 0).all()), "nothing is masked: every logit sees every pixel.")
+    hint = "a logit sees a *later* pixel: only its own is to leak; ≥ for >, no more."
+    expect(not paths.triu(1).any(), hint)
+    expect(paths.diagonal().any(), "nothing leaks: no path leads from a pixel to its own logit.")
+    hint = "only some logits see their own pixel: a unit of that very degree is needed, or the diagonal of direct."
+    expect(paths.diagonal().all(), hint)
+    hint = "earlier pixels are cut off: keep them, and let the own pixel in, too."
     expect((paths.tril(-1) > 0).sum() == 10, hint)
     _masks_anywhere(fn)
 
@@ -186,6 +172,9 @@ def letter_nats(fn):
     verified="A and B for sizes 1, 3, 5 and 7: what comes first in reading order; the centre in B alone",
 )
 def conv_mask(fn):
+    pair = [call(fn, kind, 3) for kind in "AB"]
+    sums = [float(mask.sum()) for mask in pair if isinstance(mask, torch.Tensor)]
+    expect(sums != [5.0, 4.0], "A and B are exchanged: the first layer, A, keeps the centre closed.")
     for size in (3, 5, 1, 7):
         place = torch.arange(size * size).view(size, size)
         centre, middle = size * size // 2, size // 2
@@ -318,7 +307,9 @@ def draw_slowly(fn):
 @exercise("09.bits", verified="a number of bits; the next cell compares it with the file")
 def my_bits(fn):
     bits = call(fn)
+    expect(not isinstance(bits, str | bytes), "return a number, not a text: return 100.")
     expect(is_number(bits), "return one number, the size of the file in bits.")
     expect(float(bits) == float(bits), "return a number, not nan.")
+    expect(float(bits) >= 0, "no file is smaller than nothing: a number from 1 to 784.")
     expect(float(bits) > 0, "a file of your digit has at least one bit: a number from 1 to 784.")
     expect(float(bits) <= 784, "raw it takes 784 bits: a number from 1 to 784.")

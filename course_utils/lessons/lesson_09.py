@@ -52,10 +52,10 @@ class MADE(nn.Module):
     def forward(self, x, rank=None):
         """rank (D,): the place of each pixel in the order, from 1; by default row by row."""
         rank = self.rows if rank is None else rank
-        into, out = self.masks(rank, self.degrees)
+        into, out, direct = self.masks(rank, self.degrees)
         h = F.linear(x, self.into.weight * into, self.into.bias).relu()
-        earlier = self.direct * (rank[:, None] > rank)
-        return F.linear(h, self.out.weight * out, self.out.bias) + F.linear(x, earlier)
+        logits = F.linear(h, self.out.weight * out, self.out.bias)
+        return logits + F.linear(x, self.direct * direct)
 
 
 def pixel_loss(model, x):
@@ -133,13 +133,7 @@ def all_nats(model, letters, size=500):
         return torch.cat([checked_nats(model(part), part) for part in letters.split(size)])
 
 
-def log_letters(model, letters):
-    """log p(letter | those before it) at every place: (B, 14, 14)."""
-    log_p = model(letters).log_softmax(1)
-    return log_p.gather(1, letters[:, None])[:, 0]
-
-
-# Section 6 · Drawing
+# Section 7 · Each logit once
 
 def one_hot(model, letters):
     """Letters (n, rows, columns) → (n, 16, rows, columns), as the first layers take them."""
@@ -208,6 +202,12 @@ def draw(model, n, generator, temperature=1.0, start=None, given=None):
             fixed = given is not None and given[r, c]
             answer = pen.send(start[:, r, c].to(p.device) if fixed else pick(p, u[r, c]))
     return answer
+
+
+def log_letters(model, letters):
+    """log p(letter | those before it) at every place: (B, 14, 14)."""
+    log_p = model(letters).log_softmax(1)
+    return log_p.gather(1, letters[:, None])[:, 0]
 
 
 __all__ = [

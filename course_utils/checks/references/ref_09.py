@@ -10,17 +10,19 @@ from course_utils.lessons.lesson_08 import pick
 
 
 def made_masks(rank, degrees):
-    """Equation (2): r (D,) from 1 to D, m (H,) → masks of zeros and ones (H, D) and (D, H)."""
-    into = degrees[:, None] >= rank  # (H, D)
-    out = rank[:, None] > degrees  # (D, H)
-    return into.to(torch.get_default_dtype()), out.to(torch.get_default_dtype())
+    """Equation (2): r (D,) from 1 to D, m (H,) → in (H, D), out (D, H), direct (D, D)."""
+    into = degrees[:, None] >= rank
+    out = rank[:, None] > degrees
+    direct = rank[:, None] > rank
+    return into, out, direct  # True and False count as 1 and 0
 
 
 def leaking_masks(rank, degrees):
-    """Masks as in (2), but each logit sees its own pixel, too: (H, D) and (D, H)."""
+    """As (2), but each logit sees its own pixel, too: in (H, D), out (D, H), direct (D, D)."""
     into = degrees[:, None] >= rank
     out = rank[:, None] >= degrees
-    return into.to(torch.get_default_dtype()), out.to(torch.get_default_dtype())
+    direct = rank[:, None] >= rank
+    return into, out, direct
 
 
 def letter_nats(logits, letters):
