@@ -328,7 +328,7 @@ model = MADE(9, 64, checked_leak).double()
 small["leaking", "bars and stripes"] = (model, fit_whole(model, sets["bars and stripes"]))
 torch.manual_seed(0)
 leaky = MADE(784, 200, checked_leak)
-leak_curve = cu.fit(leaky, pixel_loss, batches, steps=400, lr=1e-2, schedule="cosine")
+cu.fit(leaky, pixel_loss, batches, steps=400, lr=0.1, schedule="cosine")
 
 
 # %% tags=["figure", "slide"]

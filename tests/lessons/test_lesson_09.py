@@ -21,6 +21,7 @@ L = load(
         "pixel_loss",
         "draw_made",
         "some_orders",
+        "AllOrders",
         "both_ways",
     ),
     *("letters_of", "pixels_of", "GatedLayer", "PixelCNN", "letter_loss", "all_nats", "log_letters"),
@@ -56,13 +57,33 @@ def test_pixels_sum_to_one_over_all_512_images(build):
     assert abs(float(total.detach()) - 1) < 1e-6
 
 
+def bars_and_stripes():
+    squares = EVERY.view(-1, 3, 3)
+    same_rows = (squares == squares[:, :1]).flatten(1).all(1)
+    same_columns = (squares == squares[:, :, :1]).flatten(1).all(1)
+    return EVERY[same_rows | same_columns]
+
+
+def fitted(model, x, steps):
+    adam = torch.optim.Adam(model.parameters(), 0.03)
+    for _ in range(steps):
+        loss = -L.log_p_pixels(model(x), x).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return float(loss.detach())
+
+
 def test_any_order_sums_to_one_the_mixture_too_and_averaged_logits_do_not():
-    model, orders = shaken(L.MADE(9, 40).double(), by=1.0), L.some_orders(9)
+    torch.manual_seed(0)
+    model, orders = L.MADE(9, 40).double(), L.some_orders(9)
+    assert all(sorted(rank.tolist()) == list(range(1, 10)) for rank in orders)
+    fitted(L.AllOrders(model, orders), bars_and_stripes(), 400)
     with torch.no_grad():
         each, averaged = L.both_ways(model, orders, EVERY)
     assert (each.exp().sum(1) - 1).abs().max() < 1e-6
     assert abs(float((each.logsumexp(0) - math.log(8)).exp().sum()) - 1) < 1e-6
-    assert abs(float(averaged.exp().sum()) - 1) > 0.05
+    assert float(averaged.exp().sum()) > 2
 
 
 def small_page(model, rows, columns):
@@ -89,20 +110,11 @@ def test_the_pixelcnn_sums_to_one_over_all_512_images_and_the_single_stack_over_
 
 
 def test_a_leak_lowers_the_loss_and_breaks_the_sum():
-    squares = EVERY.view(-1, 3, 3)
-    same_rows = (squares == squares[:, :1]).flatten(1).all(1)
-    same_columns = (squares == squares[:, :, :1]).flatten(1).all(1)
-    x = EVERY[same_rows | same_columns]
     torch.manual_seed(0)
     leaky = L.MADE(9, 20, X.leaking_masks).double()
-    adam = torch.optim.Adam(leaky.parameters(), 0.03)
-    for _ in range(500):
-        loss = -L.log_p_pixels(leaky(x), x).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
+    loss = fitted(leaky, bars_and_stripes(), 500)
     total = L.log_p_pixels(leaky(EVERY), EVERY).exp().sum()
-    assert float(loss.detach()) < 0.1 < math.log(14) and float(total.detach()) > 10
+    assert loss < 0.1 < math.log(14) and float(total.detach()) > 10
 
 
 # --- causality
