@@ -73,8 +73,8 @@ for run in cu.runs.available("09_pixelcnn"):  # section 4 makes it
     )
 
 # %% [markdown]
-# After 4 rows everything is open: 3s, a 5, a 9, an 8, two 0s.
-# After 7 the right half of a 3 stands, and still one becomes a 2, another an 8.
+# After 4 rows everything is open: 3s, 8s, a 5, a 0.
+# After 7 the right half of a 3 stands, and still two become 2s and one an 8.
 # After 10 all eight are 3s, and differ only in the last curve.
 #
 # **A chain of guesses that never looks ahead can stop anywhere and go on.**
@@ -270,7 +270,7 @@ assert slopes.triu().abs().max() == 0 and slopes.tril(-1).abs().max() > 0
 small_table(["FVSBN", "MADE"])
 
 # %% [markdown]
-# With hidden units parity falls from 6.238 to 5.592 nats (best possible: 5.545), and the last pixel from a coin to 0.049.
+# With hidden units parity falls from 6.238 to 5.586 nats (best possible: 5.545), and the last pixel from a coin to 0.040.
 # The sums are 1 as before, and the Jacobian, by autograd, has nothing on or above its diagonal.
 #
 # ### Digits
@@ -300,7 +300,7 @@ with torch.no_grad():
 # %% [markdown]
 # ### Too good to be true
 #
-# One sign in (2) separates this model from a famous embarrassment.
+# One sign in (2) separates this model from one with a record score.
 #
 # **Exercise 3 (deeper, break it).**
 # Change one sign, or two, in your masks, so that each logit also sees its own pixel, and nothing later.
@@ -328,7 +328,7 @@ model = MADE(9, 64, checked_leak).double()
 small["leaking", "bars and stripes"] = (model, fit_whole(model, sets["bars and stripes"]))
 torch.manual_seed(0)
 leaky = MADE(784, 200, checked_leak)
-cu.fit(leaky, pixel_loss, batches, steps=400, lr=0.1, schedule="cosine")
+leak = cu.fit(leaky, pixel_loss, batches, steps=400, lr=0.1, schedule="cosine")
 
 
 # %% tags=["figure", "slide"]
@@ -340,8 +340,8 @@ def draw_made(model, n, seed=None):
     w_into = (model.into.weight * into).T  # (D, H)
     w_out = model.out.weight * out
     seed = int(torch.randint(2**31, ())) if seed is None else seed
-    u = torch.rand(784, n, generator=torch.Generator().manual_seed(seed))
-    x = torch.zeros(n, 784)
+    u = torch.rand(784, n, generator=torch.Generator().manual_seed(seed)).to(w_into.device)
+    x = torch.zeros(n, 784, device=w_into.device)
     before = model.into.bias.expand(n, -1).clone()
     for d in range(784):
         logit = before.relu() @ w_out[d] + model.out.bias[d] + x[:, :d] @ model.direct[d, :d]
@@ -377,11 +377,11 @@ cu.facts(
 )
 
 # %% [markdown]
-# The leaking network is at 1.2 nats after a third of the steps: sixty times better than any model in the literature.
-# Nothing in the training went wrong, the loss is a real loss, and on test digits it holds.
+# The leaking network is at 5.0 nats after a third of the steps, where the best models in the literature have 78.
+# Nothing went wrong in the training, and the score holds on test digits.
 #
 # Two things betray it.
-# On 3 × 3 its "probabilities" add up to 43, not to 1: it gives nearly 1 to each of 14 patterns, because each pixel tells its own logit what it is.
+# On 3 × 3 its "probabilities" add up to 45, not to 1: each of the 14 patterns gets nearly 1, and others, too, because each pixel tells its own logit what it is.
 # And when it has to draw, nobody has told it yet: specks.
 # The honest one draws strokes, at 94.7 nats.
 #
@@ -466,7 +466,7 @@ def long_mades():
 # %% tags=["author"]
 def made_figures(found):
     """What the card of the MADE says."""
-    x = test.flatten(1)
+    x = test.flatten(1).to(device)
     with torch.no_grad():
         single, rank, _ = found["one order"]
         one = [-both_ways(single, rank, part)[0][0] for part in x.split(1_000)]
@@ -530,9 +530,9 @@ for run in cu.runs.available("09_made"):
 # The averaged logits sum to 12.8: too large, and for the reason of the leak.
 # In some of the orders pixel $d$ comes late, so its averaged logit has heard of *all* other pixels, and so has theirs of it.
 #
-# On digits the averaged logits look better than anything else in the table, by 8 nats, and mean nothing.
-# The mixture is honest, and gains 3.5 nats on the mean of its eight orders.
-# It pays: rows alone, with the same steps for one order, are at 90.1.
+# On digits the averaged logits say 76.73: better than anything in the table of section 4, and no likelihood at all.
+# The mixture is honest, and at 94.71 it gains 3.3 nats on the mean of its eight orders, 97.99.
+# It is no bargain: a network trained for rows alone, with the same number of steps, is at 92.20.
 # (Averaged logits were published for a well-known implementation of MADE; its first issue, open since 2018, asks about it.)
 
 # %% [markdown]
@@ -603,7 +603,8 @@ def pixels_of(letters):
 # Convolutions see a neighbourhood; masked ones see the part of it that came before.
 # Two stacks share the work.
 # The *vertical* one, $v$, sees the rows above; the *horizontal* one, $h$, sees the letters to the left, and is told at every layer what $v$ knows about this row.
-# Both are shifted by padding at one side only.
+# Both are shifted by padding at one side only; every other layer skips a letter (*dilation* 2) and so reaches farther.
+# What is usual at each place, white at the margins, is learned beside, as a bias for each place.
 # Each layer is **gated**: half of its channels, squashed into $(0,1)$, multiply the other half:
 #
 # $$h\leftarrow h+W\bigl[a\odot\sigma(b)\bigr],\qquad (a,b)=\text{right}(h)+\text{link}(v). \tag{4}$$
@@ -870,7 +871,7 @@ for name, value in others.items():
 ax.set(xscale="log", xlabel="minutes of one CPU core", ylabel="validation nats")
 ax.set_xticks([0.5, 1, 2, 5, 10, 20, 40], ["0.5", "1", "2", "5", "10", "20", "40"])
 ax.set_xticks([], minor=True)
-ax.set_title("Each doubling of the time buys less")
+ax.set_title("The first minutes bring most")
 cu.show(
     fig,
     "Nats of 1,000 validation digits during the long run (averaged weights), against the CPU "
@@ -881,12 +882,12 @@ cu.facts(
 )
 
 # %% [markdown]
-# **80.5 nats, exact,** with a standard error of 0.25 over 10,000 test digits: 116 bits where the pixels have 784.
-# That is below the gated PixelCNN as reimplemented for graphics cards, 81.50; attention with far more computing, PixelSNAIL, is 2 nats ahead.
-# Fifteen nats below the MADE, with a third of its numbers: a convolution knows that neighbours are neighbours, and that a stroke is the same everywhere.
+# **79.69 nats, exact,** with a standard error of 0.20 over 10,000 test digits: 115 bits where the pixels have 784.
+# That is 1.8 below the gated PixelCNN as reimplemented for graphics cards; attention with far more computing, PixelSNAIL, is 1.1 ahead.
+# It is 15 below the MADE above, with a third of its numbers: a convolution knows that neighbours are neighbours, and that a stroke is the same everywhere.
 #
-# The curve says what time buys: 94.5 nats after 19 seconds, 84.2 after 158, and the rest takes the remaining half hour.
-# (One seed; our binarisation is dynamic and its test draw has seed 4, theirs another.)
+# The curve says what time buys: 94.5 nats after 19 seconds, 84.2 after 158, 80.5 after 2,451.
+# (Validation digits are harder than test digits, by about a nat; one seed, and others used another draw of the binarisation.)
 
 # %% [markdown]
 # ## 5 · What a blind spot costs *(core)*
@@ -1081,12 +1082,13 @@ for run in cu.runs.available("09_blind"):
 
 # %% [markdown]
 # With one layer both miss much; layers reach farther.
-# But of the 104 letters before the red one, ten stay dark for the single stack, however many layers follow: up and to the right.
+# But of the letters before the red one ten stay dark for the single stack, however many layers follow: up and to the right.
 # A masked kernel that goes up one row may go right by one step, or two; no path leads farther.
 # The two stacks miss none: $v$ never has to avoid the letter's own row, because it does not contain it.
 #
-# **The price:** at equal numbers and equal steps the blind network is worse by 0.6 ± 0.1 nats, in each of three pairs.
-# Small against the 15 nats that convolution brought, and as large as doubling the training time: it costs nothing to close.
+# **The price:** at equal numbers and equal steps the blind network is worse in each of three pairs, by 1.68 ± 0.23 nats.
+# The long run needed 800 steps more, from 800 to 1,600, to gain as much.
+# (The second stack also adds depth; this pair cannot tell the two effects apart.)
 
 # %% [markdown]
 # ## 6 · Drawing *(core)*
@@ -1214,16 +1216,19 @@ def log_letters(model, letters):
 
 
 # %%
-u = torch.rand(14, 14, 3, 1, generator=torch.Generator().manual_seed(0)).to(device)
-quick = draw(net, 3, torch.Generator().manual_seed(0))
-assert torch.equal(checked_drawing(net, u), quick)  # the same letters
-pen = write(net, 3)
+writer = PixelCNN()  # on the CPU, where both loops round alike
+writer.load_state_dict(net.state_dict())
+u = torch.rand(14, 14, 3, 1, generator=torch.Generator().manual_seed(0))
+with torch.no_grad():
+    slow = checked_drawing(writer, u)
+    whole_pass = writer(slow).flatten(2).movedim(2, 0)  # (196, 3, 16)
+assert torch.equal(draw(writer, 3, torch.Generator().manual_seed(0)), slow)
+pen = write(writer, 3)
 logits = [next(pen)]
 for place in range(195):
-    logits.append(pen.send(quick.flatten(1)[:, place]))
-with torch.no_grad():
-    whole_pass = net(quick).flatten(2).movedim(2, 0)  # (196, 3, 16)
-assert (torch.stack(logits) - whole_pass).abs().max() < 1e-4
+    logits.append(pen.send(slow.flatten(1)[:, place]))
+gap = (torch.stack(logits) - whole_pass).abs().max()
+assert gap < 1e-5 * whole_pass.abs().max()
 
 
 # %% tags=["author"]
@@ -1280,6 +1285,7 @@ if cu.system.profile() == "full":
     details["figures"] |= by_temperature(shipped_net)
     details |= {"samples": drawn_sets[0], "replay": forks(shipped_net)}
     cu.ship("09_pixelcnn", shipped_net, long_history, **details)
+    shipped = cu.runs.load("09_pixelcnn")  # with the figures that have just been added
 
 # %% [markdown]
 # Both loops write the same digits from the same uniform numbers, and the logits agree with those of a full pass.
@@ -1343,7 +1349,7 @@ right.set(xlabel="temperature", ylabel="Fréchet distance", ylim=(0, None), ysca
 cu.show(
     fig,
     "Precision, recall and Fréchet distance to validation digits, means of three sets of 1,000 "
-    "drawings at each temperature; dotted, validation digits binarised by chance.",
+    "drawings at each temperature; dotted, the validation digits themselves, binarised.",
 )
 rows = [[heat, *(values[kind][i] for kind in kinds)] for i, heat in enumerate(heats)]
 rows.append(["real, binarised", *(shipped.figure(f"real, binarised: {k}") for k in kinds)])
@@ -1353,9 +1359,10 @@ cu.table(rows, ["temperature", *kinds], "The same in numbers.", digits=2)
 # At 0 the page is blank, for every seed: the likeliest first letter is white, then the next is, and so on.
 # **The likeliest image is no typical image;** lesson 10, to come, asks why.
 #
-# At 0.6 strokes are smooth and clean, and 1s, 7s and 9s crowd the page: precision is high, recall has fallen.
-# At 1.2 the pen trembles: precision falls.
-# The Fréchet distance is best at 0.9 to 1.0; the exact likelihood belongs to 1.0 alone.
+# Cooling a little makes drawings more plausible: precision rises from 0.80 at 1 to 0.85 at 0.8.
+# At 0.6 it falls again, with recall: strokes are smooth, and four of the ten digits are 9s.
+# At 1.2 the pen trembles, and both are down.
+# By the Fréchet distance the model's own temperature is best: 16.6 at 1, 31.2 at 0.8, 38.5 at 1.2.
 
 # %% [markdown]
 # ## 9 · The likelihood is a file *(core)*
@@ -1366,6 +1373,7 @@ cu.table(rows, ["temperature", *kinds], "The same in numbers.", digits=2)
 # Cut it in proportion to the probabilities of the first letter, keep the piece of the letter that stands there, cut that, and so on.
 # The last piece has width $p(x)$, and any number in it names the image: about $-\log_2p(x)$ bits.
 # Who reads the file makes the same cuts with the same model, and looks which piece the number lies in.
+# In the code `source` is a generator: it yields the probabilities of the next letter, and is sent the letter that stood there; writer and reader run the same one.
 
 # %% tags=["figure", "slide"]
 # @title Figure: three letters narrow the interval
@@ -1527,12 +1535,21 @@ def best_tree(grey, root=14 * 28 + 14):
     return pairs, single[root], torch.cat([tables[:1], tables])  # the root's line is not used
 
 
+def png_bits(page):
+    """Bits of a page of pixels (H, W) as a PNG of one bit a pixel."""
+    import io
+
+    import PIL.Image
+
+    held = io.BytesIO()
+    picture = PIL.Image.fromarray(255 - 255 * page.numpy().astype("uint8")).convert("1")
+    picture.save(held, "PNG", optimize=True)
+    return 8 * len(held.getvalue())
+
+
 # %% tags=["figure", "slide"]
 # @title Table: 100 test digits, written and read back
 import gzip
-import io
-
-import PIL.Image
 
 n = len(some)
 binary = test[:n].flatten(1).long()  # (n, 784)
@@ -1550,28 +1567,22 @@ for name, source, symbols in (
     assert torch.equal(decode(source(), data, *symbols.shape), symbols)
     coded[name] = (8 * len(data) / n, length)
 
-
-def png_bits(page):
-    """Bits of a page of pixels (H, W) as a PNG of one bit a pixel."""
-    held = io.BytesIO()
-    picture = PIL.Image.fromarray(255 - 255 * page.numpy().astype("uint8")).convert("1")
-    picture.save(held, "PNG", optimize=True)
-    return 8 * len(held.getvalue())
-
-
 packed = (binary.view(n, 98, 8) << torch.arange(8)).sum(2).to(torch.uint8)
-side = binary.view(n, 28, 28).movedim(0, 1).reshape(28, -1)
 sizes = {
     "raw, 784 pixels": 784.0,
     "PNG, one file a digit": sum(png_bits(page) for page in binary.view(n, 28, 28)) / n,
     "PNG, one file": png_bits(binary.view(-1, 28)) / n,
     "gzip, one file": 8 * len(gzip.compress(bytes(packed.flatten().tolist()), 9)) / n,
 }
+child, above = (torch.tensor(part[1:]) for part in zip(*tree))
+p = p_on[torch.arange(1, 784), binary[:, above]]  # (n, 783)
+tree_bits = -torch.where(binary[:, child] == 1, p, 1 - p).log2().sum()
+tree_bits -= torch.where(binary[:, tree[0][0]] == 1, p_root, 1 - p_root).log2().sum()
 hmm_bits = -log_digits(binary.view(n, 28, 28).float(), *hmm.logs()).sum().item() / math.log(2)
 rows = [[name, bits, None, None] for name, bits in sizes.items()]
 for name, (bits, length) in coded.items():
-    best = {"chain of rows (08)": hmm_bits, "PixelCNN": ideal}.get(name)
-    rows.append([name, bits, best and best / n, best and (length - best) / n])
+    best = {"best tree (08b)": float(tree_bits), "PixelCNN": ideal}.get(name, hmm_bits)
+    rows.append([name, bits, best / n, (length - best) / n])
 cu.table(
     rows,
     ["code", "bits a digit", "−log₂ p", "excess"],
@@ -1591,11 +1602,11 @@ cu.facts(
 
 # %% [markdown]
 # The files come back bit for bit, for all three models.
-# A digit takes 113 bits, 0.01 more than $-\log_2p$: the coder wastes nothing, all that counts is the model.
-# Gzip, which knows nothing of digits, takes 277 bits, and PNG 347 on one page; a PNG a digit is larger than the raw pixels, since its header outweighs them.
+# A digit takes 111 bits, 0.01 more than $-\log_2p$: the coder wastes nothing, all that counts is the model.
+# Gzip takes 277 bits, and PNG 347 on one page; as files of their own PNGs are larger than raw pixels.
 # Lesson 08's chain takes 139 bits and 08b's tree 190: **a better likelihood is a smaller file, bit by bit.**
 #
-# The decoder needs the weights: 624,320 bytes.
+# The decoder needs the weights: 621,824 bytes.
 # Against gzip they pay after some 30,000 digits.
 # And both ends must compute exactly the same probabilities: one bit of rounding difference, from another batch size or another machine, and all that follows is noise.
 
@@ -1711,11 +1722,12 @@ cu.show(
 )
 
 # %% [markdown]
-# The nats order the four models as the distances do.
-# From the chain to the PixelCNN 19 nats bring the distance from 66 to 15; binarised real digits are at 9.6.
+# The two rulers do not agree on everything.
+# The MADE is 7 nats ahead of lesson 08's chain, 92.2 against 99.5, and its drawings are farther from real ones, 74 against 66: specks cost the eye more than the likelihood.
+# The PixelCNN is first by both, at 79.7 nats and 13.9; binarised real digits are at 9.6.
 # For the first time in this course an exact likelihood stands beside drawings with whole strokes.
 #
-# The price is time: 196 steps, one after the other, 8 seconds for 1,000 digits where lesson 04's decoder needs one pass.
+# The price is time: 196 steps, one after the other, where lesson 04's decoder needs one pass.
 # And there is no code: nothing to interpolate, nothing to edit.
 # This is also the decoder that let lesson 04's latent die: whoever can guess each pixel from its neighbours needs no $z$.
 #
@@ -1729,9 +1741,9 @@ cu.show(
 # | you can | because you saw |
 # |---|---|
 # | write a joint as conditionals | sums over 512 images, 1 to nine digits, for good and bad models |
-# | mask a network, spot a leak | 1.2 "nats", a sum of 43, and specks |
-# | count a digit's nats in letters | 80.5 exact, 116 bits |
-# | price a blind spot | ten unseen letters, 0.6 nats, three pairs |
+# | mask a network, spot a leak | 5.0 "nats", a sum of 45, and specks |
+# | count a digit's nats in letters | 79.69 exact, 115 bits |
+# | price a blind spot | ten unseen letters, 1.7 nats, three pairs |
 # | draw, and turn the temperature | a blank page at 0, trembling at 1.2 |
 # | make a file format | 100 digits, bit for bit, 0.01 bits over the ideal |
 #
