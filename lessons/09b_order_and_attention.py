@@ -317,10 +317,10 @@ def attention_runs():
         torch.manual_seed(0)
         net = Transformer(place=bool(place), nearby=bool(nearby)).to(device)
         name = f"09b_variant_{place}{nearby}"
-        watched_fit(name, net, letter_loss, 16, 300, nats, **how)
-        seconds, value = curve_of(name)[300]
-        figures[f"300 steps, place {place}, offset {nearby}"] = (value, 1.0)
-        figures[f"300 steps, place {place}, offset {nearby}, seconds"] = (seconds, 60.0)
+        watched_fit(name, net, letter_loss, 16, 200, nats, **how)
+        seconds, value = curve_of(name)[200]
+        figures[f"200 steps, place {place}, offset {nearby}"] = (value, 1.0)
+        figures[f"200 steps, place {place}, offset {nearby}, seconds"] = (seconds, 60.0)
     torch.manual_seed(0)
     net = Transformer().to(device)
     run = watched_fit("09b_attention_train", net, letter_loss, 16, 1_200, nats, **how)
@@ -377,7 +377,7 @@ left.minorticks_off()
 left.legend(fontsize=12)
 kinds = {"place and offset": "1, offset 1", "offset only": "0, offset 1"}
 kinds["place only"] = "1, offset 0"
-values = [run.figure(f"300 steps, place {key}") for key in kinds.values()]
+values = [run.figure(f"200 steps, place {key}") for key in kinds.values()]
 bars = right.bar(list(kinds), values, color=cu.plots.PALETTE[0], width=0.6)
 right.bar_label(bars, fmt="%.1f", fontsize=12)
 right.set(ylim=(79, 125), title="what the transformer is told")
@@ -385,8 +385,18 @@ right.tick_params(axis="x", labelsize=11)
 cu.show(
     fig,
     "1,000 binarised validation digits, exact, averaged weights, one seed. Left: over the CPU "
-    "time of one training each. Right: three transformers after 300 steps.",
+    "time of one training each. Right: three transformers after 200 steps.",
 )
+cu.facts({f"{name}, 200 steps: nats": f"{v:.1f}" for name, v in zip(kinds, values)})
+cu.facts(
+    "offset only − both",
+    f"{values[1] - values[0]:.1f}",
+    "place only − both",
+    f"{values[2] - values[0]:.0f}",
+)
+for name, n in (("attention", 100), ("PixelCNN", 100), ("attention", 1_200), ("PixelCNN", 800)):
+    nats, seconds = run.figure(f"{name}, step {n}"), run.figure(f"{name}, step {n}, seconds")
+    cu.facts(f"{name}, step {n:,}: seconds, nats", f"{seconds:.0f}, {nats:.1f}")
 cu.facts(
     {
         "numbers in the transformer": sum(p.numel() for p in shipped.parameters()),
@@ -399,15 +409,15 @@ cu.facts(
 )
 
 # %% [markdown]
-# Attention comes from far behind: {{a100}} nats after {{s100}} seconds, when the PixelCNN is at {{p100}}.
-# At the end of its training it is at {{a1200}} after {{s1200}} seconds; the PixelCNN had {{p800}} after {{ps800}}.
+# Attention comes from far behind: 106.0 nats after 18 seconds, when the PixelCNN is at 94.5.
+# At the end of its training it is at 87.2 after 203 seconds; the PixelCNN had 84.2 after 158.
 # And that flatters attention: its last number comes from a learning rate that has fallen to 0, the PixelCNN's from the middle of a long training.
 # **At this budget convolution wins**, and not by the sum of its weights.
 #
 # The bars say why.
-# Told only places, the transformer must learn from digits which tokens are neighbours, and is at {{vp}} nats after 300 steps.
-# Told only offsets, it is at {{vo}}, and with both at {{vb}}.
-# One seed each; what offsets are worth, {{vgain}} nats, no seed would undo, while the difference between the other two might be one.
+# Told only places, the transformer must learn from digits which tokens are neighbours, and is at 120.2 nats after 200 steps.
+# Told only offsets, it is at 97.8, and with both at 96.2.
+# One seed each: a difference of 24 nats no seed would undo, one of 1.6 it might.
 # What a network need not learn, it need not pay for.
 
 # %% [markdown]
@@ -478,9 +488,9 @@ cu.facts(
 )
 
 # %% [markdown]
-# In the first layer two heads look at the letters just above and beside the pen, as a convolution's kernel would; the fourth spreads over the page above it.
-# Over all places, the letters to the left and above get {{look1}} of the first layer's heads, and {{look3}} of the last layer's.
-# Move the slider into the empty margin: where nothing has been written, heads rest on far corners or at the start, which is how attention says "nothing to see".
+# The second head of this layer has become a convolution: it looks at the letter just above the pen and at nothing else; the fourth spreads over the page above.
+# Over all places, three heads spend half of their attention or more on two letters, the one to the left and the one above: 51% of the second head in layer 1, 69% of the first in layer 2, 69% of the fourth in layer 3.
+# Others look far: neighbours say how a stroke goes on, the page says which digit it is.
 # A map shows where a head looks, not what it does with what it finds.
 
 # %% [markdown]
@@ -554,7 +564,7 @@ steps = [one_step(shipped, t, before[:, t], caches, masks) for t in range(196)]
 with torch.no_grad():
     whole = shipped(made).flatten(2).mT  # (n, 196, 16)
 gap = (torch.stack(steps, 1) - whole).abs().max().item()
-assert gap < 1e-4
+assert gap < 1e-5 * whole.abs().max()
 cu.facts("largest difference of a logit", gap)
 cu.facts("tokens for one digit, full passes", 196 * 196, "with the cache", 196)
 
@@ -644,7 +654,7 @@ cu.facts(
 # %% [markdown]
 # **The other way out: another order.**
 # A model that writes *columns* has the left half first.
-# It is the same PixelCNN (narrower, 1,200 steps, shipped), trained on transposed digits.
+# It is the same PixelCNN (narrower, 1,000 steps, shipped), trained on transposed digits.
 
 
 # %%
@@ -672,7 +682,7 @@ if cu.system.profile() == "full":
         PixelCNN(width=32).to(device),
         turned_loss,
         32,
-        1_200,
+        1_000,
         lambda net: float(all_nats(net, val).mean()),
         lr=4e-3,
         schedule="cosine",
@@ -715,11 +725,11 @@ cu.show(
 )
 
 # %% [markdown]
-# From the top: eight ways to go on, threes, a 2, an 8 perhaps, each fitting the given half.
+# From the top: eight ways to go on, most of them threes, a 2 and an 8 among them, each fitting the given half.
 # **Clamped, the pen does not know what is coming.**
-# Where it writes the upper right, the left half below it has not been read; so a 5's flag may be drawn over a 3's belly, and the given half then forces the rest.
-# The weights see it: their logarithms spread over {{wspread}} nats, and of 64 draws {{ess}} are left in effect.
-# The column model needs no weights: it reads the whole left half before it writes.
+# Where it writes the upper right, the left half below has not been read: the second draw begins with the flag of a 5, and then patches the right side with crumbs.
+# The weights see it: their logarithms spread over 7.1 nats, and of 64 draws 5.7 are left in effect.
+# The column model needs no weights: it reads the whole left half before it writes, and when it writes a 5, it means it.
 
 # %% [markdown]
 # ### Several digits, and a number without a judge
@@ -743,7 +753,8 @@ surprise = {}
 for name, (model, letters) in pen.items():
     above = hidden_nats(model, letters, upper_given[name])
     beside = hidden_nats(model, letters, left_given[name])
-    surprise[name] = (above.mean().item(), beside.mean().item())
+    whole = all_nats(model, letters)
+    surprise[name] = [part.mean().item() for part in (above, beside, whole)]
 
 
 # %%
@@ -773,14 +784,19 @@ sizes = 1 / weights.square().sum(1)
 # %% tags=["figure", "slide"]
 # @title Table: what the trap costs
 rows = []
-for name, (above, beside) in surprise.items():
+for name, (above, beside, whole) in surprise.items():
     kinds = ("exact", "clamped") if name == "rows" else ("clamped", "exact")
-    rows.append([name, f"{above:.1f} ({kinds[0]})", f"{beside:.1f} ({kinds[1]})"])
+    halves = [f"{above:.1f} ({kinds[0]})", f"{beside:.1f} ({kinds[1]})"]
+    rows.append([name, *halves, f"{whole:.1f}"])
 cu.table(
     rows,
-    ["the pen writes", "upper half given", "left half given"],
-    f"Nats of the true hidden half, {len(some)} binarised test digits.",
+    ["the pen writes", "upper half given", "left half given", "whole digit"],
+    f"Nats of the true hidden half, and of all of it; {len(some)} binarised test digits.",
 )
+cu.facts(
+    "columns − rows, upper half given", f"{surprise['columns'][0] - surprise['rows'][0]:.1f}"
+)
+cu.facts("columns − rows, whole digit", f"{surprise['columns'][2] - surprise['rows'][2]:.1f}")
 rows = []
 for i in range(digits):
     line = [f"{part[i]:.0%}" for part in read.values()]
@@ -796,20 +812,21 @@ cu.table(
 
 # %% [markdown]
 # The first table crosses over.
-# The upper half given, rows are exact and need {{rr}} nats for the true lower half; columns, clamped, need {{cr}}.
-# The left half given, it is the other way round: {{cc}} for columns, which are exact, and {{rc}} for rows, although the row model is the better one of the two.
-# **The question decides which order is right.**
+# On whole digits the columns' model is the poorer one, by 4.9 nats.
+# With the upper half given it loses 5.3 nats, clamped against exact; with the left half given it makes all of that good, 41.6 exact against 41.5 clamped.
+# **The question decides which order is right**, and here it is worth as much as a much longer training.
 #
-# The second table asks the course's classifier: {{t1}} for the right class by clamping, {{t2}} after weighting, {{t3}} by columns, over {{tn}} digits.
-# The effective sizes, {{tess}} of 64 on average, say how far to trust the middle column: for some digits it is one draw and a half.
-# Weights are right in the limit; an order is right at once.
+# The second table asks the course's classifier about the completions of 12 digits: 55% for the right class by clamping, 89% after weighting, 80% by columns.
+# The effective sizes, 5.6 of 64 on average, say how far to trust the middle.
+# The 5 nobody recognises from its left half, and that is no fault: it might have been another digit.
+# Weights are right in the limit; an order is right at once, as far as its model is.
 
 # %% [markdown]
 # ## 4 · Does the order matter? *(deeper)*
 #
 # The chain rule holds in any order, so any order can represent $p$.
 # Learning is another matter.
-# Four orders, the same transformer (width 48, two blocks), 200 steps each, three seeds.
+# Four orders, the same transformer (width 48, two blocks), the same few steps, three seeds.
 
 
 # %%
@@ -865,13 +882,13 @@ def order_figures():
                 net,
                 letter_loss,
                 16,
-                200,
+                150,
                 lambda net: float(all_nats(net, val).mean()),
                 seed=seed,
                 lr=3e-3,
                 schedule=warm_cosine,
             )
-            seconds, value = curve_of(f"09b_order_{name}_{seed}")[200]
+            seconds, value = curve_of(f"09b_order_{name}_{seed}")[150]
             figures[f"{name}, seed {seed}"] = (value, 1.0)
             figures[f"{name}, seed {seed}, seconds"] = (seconds, 60.0)
     return figures
@@ -895,9 +912,10 @@ for ax, (name, order) in zip(axes, orders().items()):
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.set_title(f"{name}: {nats.mean():.1f} ± {nats.std():.1f}", fontsize=13)
+    cu.facts(f"{name}, 150 steps: nats, mean", f"{nats.mean():.1f}")
 cu.show(
     fig,
-    "Dark places are written first. Nats of 1,000 validation digits after 200 steps: mean and "
+    "Dark places are written first. Nats of 1,000 validation digits after 150 steps: mean and "
     "standard deviation over three seeds.",
 )
 rows_first = torch.tensor([order_card.figure(f"rows, seed {seed}") for seed in range(3)])
@@ -907,7 +925,14 @@ for name in ("columns", "spiral", "random"):
     cu.facts(f"{name} − rows, three seeds, nats", each)
 
 # %% [markdown]
-ORDERPROSE
+# Rows and columns are learned alike: 101.5 and 101.1 nats, and columns are ahead by half a nat or less in all three seeds.
+# The spiral is 10 to 15 nats behind, chance 23 to 27.
+# In rows each place finds the same two neighbours written, the left one and the upper one.
+# In a spiral they change sides at every corner, and one bias by offset has to serve all four.
+# At random the first letters have no neighbours at all, the last have all; the same offset is sometimes there and sometimes not.
+#
+# These are numbers about learning, with this network and this budget.
+# Any of the four orders can represent $p$, and for a question like section 3's the worse order may be the right one.
 
 # %% [markdown]
 # ## 5 · Grey *(deeper)*
@@ -1050,22 +1075,6 @@ if cu.system.profile() == "full":
         figures[f"step {n}"] = (bits, 0.02)
         figures[f"step {n}, seconds"] = (seconds, 3_000.0)
 
-# %%
-grey = GreyCNN().to(device)
-grey_card = cu.restore("09_grey", grey)
-five = patches_of(mnist.val.float()[:1]).to(device)
-
-every = five.repeat(256, 1, 1, 1)
-every[:, 2, 6, 7] = torch.arange(256, device=device)  # all values of one pixel
-with torch.no_grad():
-    total = (-softmax_nats(grey(every), every)[:, 2, 6, 7].double()).exp().sum().item()
-    other = five.clone()
-    other[:, 1, 7, 5] = 255 - other[:, 1, 7, 5]  # the second pixel of patch 103
-    moved = (grey(five) - grey(other)).abs().amax(2)[0]  # (4, 14, 14)
-place = moved.flatten(1).T.flatten().nonzero().min().item()  # patch · 4 + pixel
-assert abs(total - 1) < 1e-5 and divmod(place, 4) == (103, 2)
-cu.facts("Σ p over 256 values", total, "first pixel that moves", str(divmod(place, 4)))
-
 
 # %%
 @torch.no_grad()
@@ -1100,7 +1109,24 @@ if cu.system.profile() == "full":
     drawn = cu.to_uint8(drawn)
     figures["Fréchet distance"] = (cu.metrics.score([drawn], 1_000).distance, 3.0)
     what = "grey digits, pixel by pixel, 256-way softmax over patches"
-    cu.ship("09_grey", grey_run.ema, grey_run, what=what, figures=figures, samples=drawn)
+    details = {"figures": figures, "samples": drawn, "lesson": "09b_order_and_attention"}
+    cu.ship("09_grey", grey_run.ema, grey_run, what=what, **details)
+
+# %%
+grey = GreyCNN().to(device)
+grey_card = cu.restore("09_grey", grey)
+five = patches_of(mnist.val.float()[:1]).to(device)
+
+every = five.repeat(256, 1, 1, 1)
+every[:, 2, 6, 7] = torch.arange(256, device=device)  # all values of one pixel
+with torch.no_grad():
+    total = (-softmax_nats(grey(every), every)[:, 2, 6, 7].double()).exp().sum().item()
+    other = five.clone()
+    other[:, 1, 7, 5] = 255 - other[:, 1, 7, 5]  # the second pixel of patch 103
+    moved = (grey(five) - grey(other)).abs().amax(2)[0]  # (4, 14, 14)
+place = moved.flatten(1).T.flatten().nonzero().min().item()  # patch · 4 + pixel
+assert abs(total - 1) < 1e-5 and divmod(place, 4) == (103, 2)
+cu.facts("Σ p over 256 values", total, "first pixel that moves", str(divmod(place, 4)))
 
 # %%
 grey_made = draw_grey(grey, cu.budget(10, 2), torch.Generator().manual_seed(5)).cpu()
@@ -1149,20 +1175,23 @@ cu.facts(
         "−log density of a test digit, nats": f"{checked_bits(test_bits, 784):,.0f}",
         "Fréchet distance of 1,000 draws": f"{grey_card.figure('Fréchet distance'):.1f}",
         "numbers in the model": sum(p.numel() for p in grey.parameters()),
+        "minutes of one core": f"{seconds[-1] / 60:.0f}",
+        "UvA tutorial 12, on a GPU: bits per dimension": "0.809",
+        "its numbers, more than": 850_000,
     }
 )
 
 # %% [markdown]
-# **{{gt}} bits per dimension**, exact, on all 10,000 test digits; {{gv}} on the validation digits, by which it was watched.
-# For scale: a gated PixelCNN of the University of Amsterdam's tutorial reports 0.809 with more than 850,000 weights, trained on a GPU; ours has 438,016 and half an hour of one core.
-# The curve is still falling: this is what half an hour buys, not what the model can do.
-# As a density of dequantised digits it is {{gn}} nats: minus log of a density may well be negative.
+# **0.974 bits per dimension**, exact, on all 10,000 test digits; 0.994 on the validation digits, by which it was watched.
+# For scale: a gated PixelCNN of the University of Amsterdam's tutorial reports 0.809 with more than 850,000 weights, trained on a GPU; ours has 438,016 and some 22 minutes of one core.
+# The curve is still falling: this is what 22 minutes buy, not what the model can do.
+# As a density of dequantised digits it is −3,818 nats: minus log of a density may well be negative.
 # Each pixel's 256 probabilities sum to 1, and the first output that hears of pixel 1 in patch 103 is pixel 2 of that patch.
 
 # %% [markdown]
 # ### 256 logits, or a curve?
 #
-# A softmax does not know that 200 lies between 199 and 201.
+# A softmax does not know that greys have an order: to it 7 and 8 are as foreign as 7 and 200.
 # A **mixture of discretised logistics** (Salimans and colleagues 2017) does: ten bell-like curves over the greys, each cut at 0.5, 1.5, …; a grey gets the area of its cell, 0 and 255 also the tails.
 #
 # **Predict 2.**
@@ -1214,14 +1243,14 @@ if cu.system.profile() == "full":
             GreyCNN(out=out).to(device),
             loss,
             16,
-            200,
+            160,
             lambda net, loss=loss: (
                 sum(float(loss(net, part)) for part in images.split(100)) / 5 / math.log(2)
             ),
             lr=4e-3,
             schedule="cosine",
         )
-        seconds, bits = curve_of(f"09b_holes_{name}")[200]
+        seconds, bits = curve_of(f"09b_holes_{name}")[160]
         figures |= {f"{name}, bits": (bits, 0.02), f"{name}, seconds": (seconds, 200.0)}
         parts = [shares(short.ema, nats_of, part) for part in images[:100].split(20)]
         rows.append(torch.stack(parts).mean(0))
@@ -1239,29 +1268,48 @@ if cu.system.profile() == "full":
 # @title Figure: histograms of grey
 kept = nn.ParameterDict({"shares": nn.Parameter(torch.zeros(4, 256), requires_grad=False)})
 holes = cu.restore("09b_holes", kept)
-_, softmax_share, logistic_share, real_share = kept["shares"].detach().float().expm1() / 1e3
-fig, ax = plt.subplots(figsize=(11.5, 4.2))
-greys = torch.arange(256)
-ax.bar(greys[1:], 100 * real_share[1:], width=1, color="#bbbbbb", label="100 validation digits")
-ax.plot(greys[1:], 100 * softmax_share[1:], color=cu.plots.PALETTE[0], label="softmax")
-ax.plot(greys[1:], 100 * logistic_share[1:], color=cu.plots.PALETTE[1], label="ten logistics")
+_, softmax_share, logistic_share, _ = kept["shares"].detach().float().expm1() / 1e3
+counts = mnist.train.x.flatten().long().bincount(minlength=256)
+shares = {"55,000 digits": counts / counts.sum(), "softmax": softmax_share}
+shares["logistics"] = logistic_share
+fig, ax = plt.subplots(figsize=(11.5, 4.4))
+greys = torch.arange(1, 256)
+ax.bar(
+    greys, 100 * shares["55,000 digits"][1:], width=1, color="#bbbbbb", label="55,000 digits"
+)
+for number, name in enumerate(("softmax", "logistics")):
+    colour = cu.plots.PALETTE[number]
+    ax.plot(greys, 100 * shares[name][1:], color=colour, lw=1.4, label=name)
 ax.set(xlabel="grey value (0 is left out)", ylabel="share of pixels, %", yscale="log")
+ax.set(ylim=(0.01, 5), yticks=[0.01, 0.1, 1], yticklabels=["0.01", "0.1", "1"])
 ax.legend(fontsize=12)
 cu.show(
     fig,
-    "How often each grey occurs, and how often the models expect it, given what precedes it.",
+    "How often each grey occurs in training digits, and how often two models expect it in 100 "
+    "validation digits, given the pixels before.",
 )
-for name, share in {"softmax": softmax_share, "logistic": logistic_share}.items():
-    cu.facts(f"{name}, bits per dimension", f"{holes.figure(f'{name}, bits'):.3f}")
-    cu.facts(
-        f"{name}, total variation from the real shares",
-        f"{(share - real_share).abs().sum() / 2:.3f}",
-    )
-    jump = (share[2:] / share[1:-1]).log().abs()[:250].mean()
-    cu.facts(f"{name}, mean jump between neighbouring greys, nats", f"{jump:.2f}")
+rows = []
+for name, share in shares.items():
+    peak = share[128] / (share[127] + share[129]) * 2
+    apart = (share - shares["55,000 digits"]).abs().sum() / 2
+    key = f"{name.removesuffix('s')}, bits"
+    bits = holes.figure(key) if key in holes.card["figures"] else None
+    rows.append([name, bits, f"{peak:.1f}", f"{share[253]:.1%}", f"{apart:.3f}"])
+cu.table(
+    rows,
+    ["", "bits per dimension", "128 against its neighbours", "share of 253", "total variation"],
+    "Bits of 500 validation digits after 160 steps, one seed; variation from the first row.",
+)
+real = shares["55,000 digits"]
+outstanding = [v for v in range(2, 250) if real[v] > real[v - 1] + real[v + 1]]
+cu.facts("greys twice as frequent as their neighbours", ", ".join(map(str, outstanding)))
 
 # %% [markdown]
-HOLESPROSE
+# One might expect ragged gaps from a softmax, and a curve to mend them.
+# **The ragged one is MNIST**: 128 is 4.6 times as frequent as its neighbours, 64 and 191 stand out likewise, and 253 is the commonest ink of all, traces of how the digits were scaled.
+# A softmax has found these peaks after 160 steps.
+# The logistics are smooth as they must be, miss them, and pay: 1.302 bits against 1.229.
+# They were made for photographs with three colours, where neighbouring values really are alike, and where 256 logits a channel are dear; a prior helps where it is true.
 
 # %% [markdown]
 # ## 6 · Nats and pictures *(core)*
@@ -1274,7 +1322,7 @@ HOLESPROSE
 # %% tags=["author"]
 def scatter_figures():
     """Nats and Fréchet distance of the PixelCNN's averaged weights along its training."""
-    part = test[:1_000]
+    part = test[::10]  # every tenth: writers of all kinds
     figures = {}
     for step in (100, 400, 1_600, 4_800, 12_000):
         net = PixelCNN().to(device)
@@ -1327,9 +1375,8 @@ for number, (name, (key, nats_of, distance_of)) in enumerate(others.items(), 1):
     cu.facts(f"{name}: nats, Fréchet distance", f"{x:.1f}, {y:.1f}")
 floor = cu.runs.load("04_vae").figure("binarised, five sets: distance")
 ax.axhline(floor, color="#777777", ls=":", label="real digits, binarised")
-ax.set(
-    xlabel="−log p, nats (test)", ylabel="Fréchet distance (test, n = 1,000)", ylim=(0, None)
-)
+ax.set(xlabel="−log p, nats (test)", ylabel="Fréchet distance (test, n = 1,000)")
+ax.set(xlim=(78, 101), ylim=(0, 80))
 ax.legend(fontsize=12)
 cu.show(
     fig,
@@ -1338,9 +1385,19 @@ cu.show(
 for n, x, y in zip(moments, nats, distance):
     cu.facts(f"step {n:,}: nats, Fréchet distance", f"{x:.1f}, {y:.1f}")
 cu.facts("real digits, binarised", f"{floor:.1f}")
+for i, j in ((0, 1), (2, 4)):
+    gains = f"{nats[i] - nats[j]:.1f}, {distance[i] - distance[j]:.0f}"
+    cu.facts(f"step {moments[i]:,} to {moments[j]:,}: nats, distance gained", gains)
 
 # %% [markdown]
-SCATTERPROSE
+# **Within one training the rulers agree.**
+# From 93.8 nats and 74.5 down to 79.7 and 13.9, close to the 11.7 of real digits, binarised; the first 8.4 nats are worth 32 points of distance, the last 2.3 worth 12.
+# A nat late in the training is no less visible than an early one: it is what separates nearly right strokes from right ones.
+#
+# **Between models they need not.**
+# Lesson 08's chain has 99.5 nats and draws at 66.3, nearer to real digits than the PixelCNN's at 93.8.
+# The VAE's bound of 84.0 would place it between steps 400 and 1,600, and its draws, at 47.3, are farther off than either's.
+# So the PixelCNN brings what no model before it had: an exact likelihood *and* sharp draws.
 
 # %% [markdown]
 # **Exercise 6 (deeper, open).**
