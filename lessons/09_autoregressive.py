@@ -1627,7 +1627,7 @@ def my_bits():
 
 
 # %% [markdown] tags=["hint"]
-# `return 100`; any number from 1 to 784 will do.
+# `return 300`; any number from 1 to 784 will do.
 
 # %%
 checked_bits = cu.check("09.bits", my_bits)
