@@ -390,7 +390,11 @@ def test_the_cards_of_made_and_of_the_blind_spot_hold_together():
         < made.figure("eight orders: mean of the eight")
     )
     assert mixture > made.figure("eight orders: mean of the eight") - math.log(8) - 8
+    assert made.card["steps"] == 1_200 and made.figure("rows alone, 9,000 steps") < mixture
     kept = torch.from_numpy(made.samples)
+    score = cu.metrics.score([kept], 1_000)
+    spread = made.figure("Fréchet distance, spread of sets")
+    assert abs(score.distance - made.figure("Fréchet distance")) < 4 * spread + 1
     assert len(kept) == 1_000 and set(kept.unique().tolist()) == {0, 255}
     blind = runs.load("09_blind")
     sizes = [blind.figure(f"{kind}: open numbers") for kind in ("one stack", "two stacks")]
