@@ -412,7 +412,7 @@ cu.facts(
 # Attention comes from far behind: 106.0 nats after 18 seconds, when the PixelCNN is at 94.5.
 # At the end of its training it is at 87.2 after 203 seconds; the PixelCNN had 84.2 after 158.
 # And that flatters attention: its last number comes from a learning rate that has fallen to 0, the PixelCNN's from the middle of a long training.
-# **At this budget convolution wins**, and not by the sum of its weights.
+# **At this budget convolution wins**, although attention may look anywhere from its first layer on.
 #
 # The bars say why.
 # Told only places, the transformer must learn from digits which tokens are neighbours, and is at 120.2 nats after 200 steps.
@@ -457,10 +457,11 @@ def draw_looks(row=7, column=6, layer=1):
         looked[:t] = maps[layer - 1, head, t, 1 : t + 1]  # token s holds letter s - 1
         coming = (torch.arange(196) >= t).view(14, 14)
         coming = coming.repeat_interleave(2, 0).repeat_interleave(2, 1)
-        ax.imshow(torch.where(coming, 0.12, 0.4 * my_ink), cmap="gray_r", vmin=0, vmax=1)
-        blue = looked.view(14, 14).repeat_interleave(2, 0).repeat_interleave(2, 1)
-        top = max(float(looked.max()), 1e-6)
-        ax.imshow(blue, cmap="Blues", alpha=(blue / top).clamp(0, 1).numpy(), vmin=0, vmax=top)
+        page_so_far = torch.where(coming, 0.12, 0.4 * my_ink).numpy()
+        ax.imshow(page_so_far, cmap="gray_r", vmin=0, vmax=1)
+        blue = looked.view(14, 14).repeat_interleave(2, 0).repeat_interleave(2, 1).numpy()
+        top = max(float(blue.max()), 1e-6)
+        ax.imshow(blue, cmap="Blues", alpha=(blue / top).clip(0, 1), vmin=0, vmax=top)
         box = plt.Rectangle((2 * column - 0.5, 2 * row - 0.5), 2, 2, fill=False, lw=2)
         box.set_edgecolor(cu.plots.PALETTE[1])
         ax.add_patch(box)
@@ -488,7 +489,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# The second head of this layer has become a convolution: it looks at the letter just above the pen and at nothing else; the fourth spreads over the page above.
+# The second head of this layer has become a convolution: it looks at the letter just above the pen and at hardly anything else; the fourth spreads over the page above.
 # Over all places, three heads spend half of their attention or more on two letters, the one to the left and the one above: 51% of the second head in layer 1, 69% of the first in layer 2, 69% of the fourth in layer 3.
 # Others look far: neighbours say how a stroke goes on, the page says which digit it is.
 # A map shows where a head looks, not what it does with what it finds.
@@ -576,7 +577,7 @@ cu.show(ax.figure, "Draws of the shipped transformer, one token a step.")
 # %% [markdown]
 # The cached pass gives the full pass's logits to a few millionths, for 196 tokens instead of 38,416.
 # This is why a language model answers word by word at a bearable price, and why its memory fills up: a cache grows with the text.
-# The draws are digits and near-digits, a little rougher than lesson 09's.
+# The draws are digits and near-digits: what 86.38 nats look like.
 
 # %% [markdown]
 # ## 3 · Completion, and its trap *(core)*
@@ -814,7 +815,7 @@ cu.table(
 # The first table crosses over.
 # On whole digits the columns' model is the poorer one, by 4.9 nats.
 # With the upper half given it loses 5.3 nats, clamped against exact; with the left half given it makes all of that good, 41.6 exact against 41.5 clamped.
-# **The question decides which order is right**, and here it is worth as much as a much longer training.
+# **The question decides which order is right**, and here it is worth as much as a wider network and a much longer training.
 #
 # The second table asks the course's classifier about the completions of 12 digits: 55% for the right class by clamping, 89% after weighting, 80% by columns.
 # The effective sizes, 5.6 of 64 on average, say how far to trust the middle.
@@ -908,7 +909,7 @@ fig, axes = plt.subplots(1, 4, figsize=(12, 3.6))
 for ax, (name, order) in zip(axes, orders().items()):
     nats = torch.tensor([order_card.figure(f"{name}, seed {seed}") for seed in range(3)])
     when = torch.empty(196).scatter(0, order, torch.arange(196.0)).view(14, 14)
-    ax.imshow(when, cmap="viridis")
+    ax.imshow(when.numpy(), cmap="viridis")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.set_title(f"{name}: {nats.mean():.1f} ± {nats.std():.1f}", fontsize=13)
@@ -1120,7 +1121,8 @@ five = patches_of(mnist.val.float()[:1]).to(device)
 every = five.repeat(256, 1, 1, 1)
 every[:, 2, 6, 7] = torch.arange(256, device=device)  # all values of one pixel
 with torch.no_grad():
-    total = (-softmax_nats(grey(every), every)[:, 2, 6, 7].double()).exp().sum().item()
+    nats = softmax_nats(grey(every), every)[:, 2, 6, 7].cpu().double()
+    total = (-nats).exp().sum().item()
     other = five.clone()
     other[:, 1, 7, 5] = 255 - other[:, 1, 7, 5]  # the second pixel of patch 103
     moved = (grey(five) - grey(other)).abs().amax(2)[0]  # (4, 14, 14)
@@ -1186,7 +1188,7 @@ cu.facts(
 # For scale: a gated PixelCNN of the University of Amsterdam's tutorial reports 0.809 with more than 850,000 weights, trained on a GPU; ours has 438,016 and some 22 minutes of one core.
 # The curve is still falling: this is what 22 minutes buy, not what the model can do.
 # As a density of dequantised digits it is −3,818 nats: minus log of a density may well be negative.
-# Each pixel's 256 probabilities sum to 1, and the first output that hears of pixel 1 in patch 103 is pixel 2 of that patch.
+# Each pixel's 256 probabilities sum to 1, and the first output that hears of pixel 1 in patch 103 (all counted from 0) is pixel 2 of that patch.
 
 # %% [markdown]
 # ### 256 logits, or a curve?
@@ -1269,17 +1271,16 @@ if cu.system.profile() == "full":
 kept = nn.ParameterDict({"shares": nn.Parameter(torch.zeros(4, 256), requires_grad=False)})
 holes = cu.restore("09b_holes", kept)
 _, softmax_share, logistic_share, _ = kept["shares"].detach().float().expm1() / 1e3
-counts = mnist.train.x.flatten().long().bincount(minlength=256)
+counts = mnist.train.x.cpu().flatten().long().bincount(minlength=256)
 shares = {"55,000 digits": counts / counts.sum(), "softmax": softmax_share}
 shares["logistics"] = logistic_share
 fig, ax = plt.subplots(figsize=(11.5, 4.4))
-greys = torch.arange(1, 256)
-ax.bar(
-    greys, 100 * shares["55,000 digits"][1:], width=1, color="#bbbbbb", label="55,000 digits"
-)
+greys = range(1, 256)
+percent = {name: (100 * share[1:]).numpy() for name, share in shares.items()}
+ax.bar(greys, percent["55,000 digits"], width=1, color="#bbbbbb", label="55,000 digits")
 for number, name in enumerate(("softmax", "logistics")):
     colour = cu.plots.PALETTE[number]
-    ax.plot(greys, 100 * shares[name][1:], color=colour, lw=1.4, label=name)
+    ax.plot(greys, percent[name], color=colour, lw=1.4, label=name)
 ax.set(xlabel="grey value (0 is left out)", ylabel="share of pixels, %", yscale="log")
 ax.set(ylim=(0.01, 5), yticks=[0.01, 0.1, 1], yticklabels=["0.01", "0.1", "1"])
 ax.legend(fontsize=12)
@@ -1306,7 +1307,7 @@ cu.facts("greys twice as frequent as their neighbours", ", ".join(map(str, outst
 
 # %% [markdown]
 # One might expect ragged gaps from a softmax, and a curve to mend them.
-# **The ragged one is MNIST**: 128 is 4.6 times as frequent as its neighbours, 64 and 191 stand out likewise, and 253 is the commonest ink of all, traces of how the digits were scaled.
+# **The ragged one is MNIST**: 128 is 4.6 times as frequent as its neighbours, 64 and 191 stand out likewise, and 253 is the commonest ink of all, presumably traces of how the digits were scaled and smoothed.
 # A softmax has found these peaks after 160 steps.
 # The logistics are smooth as they must be, miss them, and pay: 1.302 bits against 1.229.
 # They were made for photographs with three colours, where neighbouring values really are alike, and where 256 logits a channel are dear; a prior helps where it is true.
@@ -1391,12 +1392,12 @@ for i, j in ((0, 1), (2, 4)):
 
 # %% [markdown]
 # **Within one training the rulers agree.**
-# From 93.8 nats and 74.5 down to 79.7 and 13.9, close to the 11.7 of real digits, binarised; the first 8.4 nats are worth 32 points of distance, the last 2.3 worth 12.
+# From 93.8 nats (of every tenth test digit) and 74.5 down to 79.7 and 13.9, close to the 11.7 of real digits, binarised; the first 8.4 nats are worth 32 points of distance, the last 2.3 worth 12.
 # A nat late in the training is no less visible than an early one: it is what separates nearly right strokes from right ones.
 #
 # **Between models they need not.**
 # Lesson 08's chain has 99.5 nats and draws at 66.3, nearer to real digits than the PixelCNN's at 93.8.
-# The VAE's bound of 84.0 would place it between steps 400 and 1,600, and its draws, at 47.3, are farther off than either's.
+# The VAE's bound of 84.0 would place it between steps 400 and 1,600, and its draws, at 47.3, are farther off than either's; its true nats, which nobody knows, can only be fewer.
 # So the PixelCNN brings what no model before it had: an exact likelihood *and* sharp draws.
 
 # %% [markdown]
@@ -1433,7 +1434,7 @@ for i, j in ((0, 1), (2, 4)):
 # Whoever caches keys and values pays with memory; sharing them between heads, or compressing them, is how long texts are served.
 #
 # **Any order.**
-# One network can be trained on many orders at once: NADE and MADE did it with masks, locally masked convolutions do it for images (Jain, Abbeel and Pathak 2020), and use a different order for each completion.
+# One network can be trained on many orders at once: a deep NADE and MADE did it with masks, locally masked convolutions do it for images (Jain, Abbeel and Pathak 2020), and use a different order for each completion.
 # A diffusion over masks is the same idea with the order drawn anew each time.
 # Fill-in-the-middle training of language models moves what stands behind a gap to the front: section 3's trap, repaired in the data.
 #
