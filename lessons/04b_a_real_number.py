@@ -228,7 +228,7 @@ cu.table(rows, columns, "Four published numbers and ours.", digits=2)
 # And the naive formula gives minus infinity for 14 of 100 images, whose weights are all zero in single precision.
 #
 # **Read the yardsticks with their conventions.**
-# NADE and MADE (models that predict each pixel from those before it; lesson 09, to come) are exact, on one fixed binarisation; ours is a bound, on dynamic binarisation, where every epoch shows new images and nothing can be learned by heart.
+# NADE and MADE (models that predict each pixel from those before it; [lesson 09](09_autoregressive.ipynb)) are exact, on one fixed binarisation; ours is a bound, on dynamic binarisation, where every epoch shows new images and nothing can be learned by heart.
 # Only the two dashed lines may be set beside ours, and their networks have two plain layers of 200 units: a VAE of that kind stands at 86.76, ours with convolutions at 83.95.
 # Numbers with different entries in the third column cannot be compared.
 
@@ -346,7 +346,7 @@ cu.facts(
 # ## 4 · Posterior collapse, on purpose *(core)*
 #
 # A code is bought only if it lowers the distortion by more than it costs.
-# Give the decoder another source of knowledge: for each pixel the *true* pixels above it and to its left, through masked convolutions (the idea of PixelCNN; lesson 09, to come, is about it).
+# Give the decoder another source of knowledge: for each pixel the *true* pixels above it and to its left, through masked convolutions (the idea of PixelCNN, and of [lesson 09](09_autoregressive.ipynb)).
 # Strokes continue, so neighbours predict a pixel well, and little is left for $z$.
 # Add a price of β = 3 from the start.
 #

@@ -1286,7 +1286,7 @@ cu.facts("the same for a perfect model, dB", f"{10 * math.log10(2):.2f}")
 #
 # **More states.**
 # A transition matrix of $K^2$ numbers does not scale; low-rank and block-sparse ones reach tens of thousands of states and close much of the gap to early neural language models (Chiu and Rush 2020).
-# The road on is to let the state be a vector (lesson 09, to come) or the transitions continuous (state-space models, Kalman filters).
+# The road on is to let the state be a vector (recurrent networks), to look back at everything that was seen (attention, [lesson 09b](09b_order_and_attention.ipynb)), or to make the transitions continuous (state-space models, Kalman filters).
 
 # %% [markdown]
 # ### References

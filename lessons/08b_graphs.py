@@ -1293,7 +1293,7 @@ cu.show(ax.figure, "Twelve binarised validation digits, and twelve draws of each
 # The likelihood says that the chain is a hundred nats better than independent pixels; the eye says that both write badly.
 #
 # **Next.**
-# Give each pixel *all* pixels before it as parents, and let a network compute the table: lesson 09, to come.
+# Give each pixel *all* pixels before it as parents, and let a network compute the table: [lesson 09](09_autoregressive.ipynb).
 
 # %% [markdown]
 # ## Where this stands *(deeper)*

@@ -86,6 +86,8 @@ def look(fn):
     hint = "one query and five keys: a row of five weights. T and S may differ."
     expect_shape(one, (2, 3, 1, 5), hint)
     expect_close(one, out[:, :, 4:], hint)
+    hint = "any number of axes may stand before the last two, as in q (T, d): count axes from the end."
+    expect_close(call(fn, q[0, 1], k[0, 1], mask[1]), out[0, 1], hint)
     learn = [part.clone().requires_grad_() for part in (q, k)]
     expect_gradient(call(fn, *learn, mask)[..., 1], *learn)
     single = [part.float() for part in (q, k, mask)]

@@ -16,7 +16,7 @@ FREE = {
                 "04b.guess",
                 "05.bets",
             ),
-            *("06.percentage", "07.luck", "08.marks", "08b.crossing", "A.fall"),
+            *("06.percentage", "07.luck", "08.marks", "08b.crossing", "09.bits", "A.fall"),
         ),
         "a bet: any number in the range counts",
     ),
@@ -207,6 +207,26 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         "a cell of probability 0 adds 0 either way": (
             "total = total + torch.where(p >= 0, torch.xlogy(p, p) - torch.xlogy(p, independent), 0.0)",
         ),
+    },
+    "09.leak": {
+        "the direct connections let each pixel reach its own logit anyway": (
+            "into = degrees[:, None] > rank",
+            "out = rank[:, None] > degrees",
+        ),
+    },
+    "09.conv": {
+        "truth values multiply like 0.0 and 1.0": ("return place < centre + (kind == 'B')",),
+    },
+    "09.draw": {
+        "what stands at places not yet written does not matter": (
+            "letters = torch.ones(n, rows, columns, dtype=torch.long, device=u.device)",
+        ),
+    },
+    "09b.look": {
+        "the same two axes": ("scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])",),
+    },
+    "09b.weights": {
+        "the sums have one axis": ("return (log_p * given).sum((1, 2)).softmax(-1)",),
     },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
