@@ -74,7 +74,7 @@ for run in cu.runs.available("09_pixelcnn"):  # section 4 makes it
 
 # %% [markdown]
 # After 4 rows everything is open: 3s, 8s, a 5, a 0.
-# After 7 the right half of a 3 stands, and still two become 2s and one an 8.
+# After 7 the upper arc stands, and still two become 2s and one looks like an 8.
 # After 10 all eight are 3s, and differ only in the last curve.
 #
 # **A chain of guesses that never looks ahead can stop anywhere and go on.**
@@ -174,7 +174,7 @@ cu.facts({"patterns": ", ".join(f"{len(x)} {name}" for name, x in sets.items())}
 # Sum over $x_D$ first.
 # It occurs in the last factor only, and $\sum_{x_D}p(x_D\mid x_{<D})=\sigma(a)+(1-\sigma(a))=1$ for any logit $a$.
 # What is left is the same product with $D-1$ factors; go on to $x_1$.
-# If some logit depended on its own or a later pixel, that pixel would occur in two factors, and the sum over it would not be 1.
+# If some logit depended on its own or a later pixel, that pixel would occur in two factors, and the sum over it need not be 1.
 #
 # </details>
 
@@ -303,7 +303,7 @@ with torch.no_grad():
 # One sign in (2) separates this model from one with a record score.
 #
 # **Exercise 3 (deeper, break it).**
-# Change one sign, or two, in your masks, so that each logit also sees its own pixel, and nothing later.
+# Change one sign in your masks, or two, so that each logit also sees its own pixel, and nothing later.
 
 
 # %% tags=["exercise"]
@@ -377,12 +377,12 @@ cu.facts(
 )
 
 # %% [markdown]
-# The leaking network is at 5.0 nats after a third of the steps, where the best models in the literature have 78.
+# The leaking network is at 5.0 nats after a third of the steps, where the best model in section 4's table has 78.6.
 # Nothing went wrong in the training, and the score holds on test digits.
 #
 # Two things betray it.
 # On 3 × 3 its "probabilities" add up to 45, not to 1: each of the 14 patterns gets nearly 1, and others, too, because each pixel tells its own logit what it is.
-# And when it has to draw, nobody has told it yet: specks.
+# And when it has to draw, nobody has told it yet: the same two brackets at the margins ten times, and specks.
 # The honest one draws strokes, at 94.7 nats.
 #
 # **A likelihood that is too good to be true is a bug report:** add up a small case, or change one pixel and see which logits move.
@@ -529,7 +529,7 @@ for run in cu.runs.available("09_made"):
 # %% [markdown]
 # The mixture sums to 1.
 # The averaged logits sum to 12.8: too large, and for the reason of the leak.
-# In some of the orders pixel $d$ comes late, so its averaged logit has heard of *all* other pixels, and so has theirs of it.
+# Nearly every other pixel comes before $d$ in at least one of the orders, so the averaged logit of $d$ has heard of almost all of them, and theirs of it.
 #
 # On digits the averaged logits say 76.73: better than anything in the table of section 4, and no likelihood at all.
 # The mixture is honest, and at 94.71 it gains 3.3 nats on the mean of its eight orders, 97.99.
@@ -575,7 +575,7 @@ left.tick_params(length=0)
 left.set_title("28 × 28 pixels in blocks")
 alphabet = torch.arange(16)[:, None] >> torch.arange(4) & 1  # (16, 4)
 big = alphabet.view(16, 2, 2).float().repeat_interleave(6, 1).repeat_interleave(6, 2)
-cu.plots.image_grid(1 - F.pad(big, (2, 2, 2, 2), value=0.35), rows=4, ax=middle)
+cu.plots.image_grid(F.pad(big, (2, 2, 2, 2), value=0.65), rows=4, ax=middle)
 middle.set_title("the 16 letters")
 draw_stacks(right)
 cu.show(
@@ -604,13 +604,13 @@ def pixels_of(letters):
 # Convolutions see a neighbourhood; masked ones see the part of it that came before.
 # Two stacks share the work.
 # The *vertical* one, $v$, sees the rows above; the *horizontal* one, $h$, sees the letters to the left, and is told at every layer what $v$ knows about this row.
-# Both are shifted by padding at one side only; every other layer skips a letter (*dilation* 2) and so reaches farther.
-# What is usual at each place, white at the margins, is learned beside, as a bias for each place.
+# Padding at one side shifts both; only the first layers must leave out the letter itself, since later ones see only what these let through; every other layer skips a letter (*dilation* 2) and so reaches farther.
+# A convolution does not know where it is, so each place also gets a learned bias.
 # Each layer is **gated**: half of its channels, squashed into $(0,1)$, multiply the other half:
 #
 # $$h\leftarrow h+W\bigl[a\odot\sigma(b)\bigr],\qquad (a,b)=\text{right}(h)+\text{link}(v). \tag{4}$$
 #
-# (The original gate is $\tanh(a)\,\sigma(b)$; the linear one learned faster here.)
+# ($W$ is the box *out* below; $v$ is updated likewise, from $v$ alone; the original gate is $\tanh(a)\,\sigma(b)$; the linear one learned faster here.)
 
 # %% tags=["figure"]
 # @title Figure: one gated layer
@@ -734,7 +734,7 @@ live_nats = all_nats(pixelcnn, words[: cu.budget(1_000, 50)]).mean()
 
 # %% [markdown]
 # Six thousand digits seen, and already better than the MADE.
-# The same cell with 12,000 steps, and an average of its weights, made the run that ships with the course.
+# The same cell with 12,000 steps, and with its weights averaged along the way (EMA), made the run that ships with the course.
 # From here the lesson goes on with these weights.
 
 
@@ -884,11 +884,11 @@ cu.facts(
 
 # %% [markdown]
 # **79.69 nats, exact,** with a standard error of 0.20 over 10,000 test digits: 115 bits where the pixels have 784.
-# That is 1.8 below the gated PixelCNN as reimplemented for graphics cards; attention with far more computing, PixelSNAIL, is 1.1 ahead.
-# It is 15 below the MADE above, with a third of its numbers: a convolution knows that neighbours are neighbours, and that a stroke is the same everywhere.
+# That is 1.8 below the gated PixelCNN as reimplemented for graphics cards; PixelSNAIL, with attention (09b) and far more computing, is 1.1 ahead.
+# It is 15 below the MADE above, at ten times the steps; but after 200 steps it was ahead already: a convolution knows that neighbours are neighbours, and that a stroke is the same everywhere.
 #
 # The curve says what time buys: 94.5 nats after 19 seconds, 84.2 after 158, 80.5 after 2,451.
-# (Validation digits are harder than test digits, by about a nat; one seed, and others used another draw of the binarisation.)
+# (The curve uses 1,000 validation digits, uncertain by 0.6; one seed, and others used another draw of the binarisation.)
 
 # %% [markdown]
 # ## 5 · What a blind spot costs *(core)*
@@ -1084,11 +1084,11 @@ for run in cu.runs.available("09_blind"):
 # %% [markdown]
 # With one layer both miss much; layers reach farther.
 # But of the letters before the red one ten stay dark for the single stack, however many layers follow: up and to the right.
-# A masked kernel that goes up one row may go right by one step, or two; no path leads farther.
-# The two stacks miss none: $v$ never has to avoid the letter's own row, because it does not contain it.
+# The first kernel reaches three to the right in the row above; later ones gain one step to the right for each row they go up.
+# The two stacks miss none: $v$ sees only rows above, which are all written, so its kernels need no mask.
 #
 # **The price:** at equal numbers and equal steps the blind network is worse in each of three pairs, by 1.68 ± 0.23 nats.
-# The long run needed 800 steps more, from 800 to 1,600, to gain as much.
+# In the long run, the 800 steps from 800 to 1,600 gained 1.4.
 # (The second stack also adds depth; this pair cannot tell the two effects apart.)
 
 # %% [markdown]
@@ -1119,7 +1119,7 @@ def draw_slowly(model, u):
 
 
 # %% [markdown] tags=["hint"]
-# Begin with a page of zeros: what stands at places not yet written does not matter, that is what causality means.
+# Begin with a page of zeros (`dtype=torch.long`): what stands at places not yet written does not matter, that is what causality means.
 # Only the logits at the place that is being written are used.
 
 # %%
@@ -1358,7 +1358,7 @@ cu.table(rows, ["temperature", *kinds], "The same in numbers.", digits=2)
 
 # %% [markdown]
 # At 0 the page is blank, for every seed: the likeliest first letter is white, then the next is, and so on.
-# **The likeliest image is no typical image;** lesson 10, to come, asks why.
+# **The likeliest letters, one by one, make no typical image** (nor need they make the likeliest one); lesson 10, to come, asks why.
 #
 # Cooling a little makes drawings more plausible: precision rises from 0.80 at 1 to 0.85 at 0.8.
 # At 0.6 it falls again, with recall: strokes are smooth, and four of the ten digits are 9s.
@@ -1374,6 +1374,7 @@ cu.table(rows, ["temperature", *kinds], "The same in numbers.", digits=2)
 # Cut it in proportion to the probabilities of the first letter, keep the piece of the letter that stands there, cut that, and so on.
 # The last piece has width $p(x)$, and any number in it names the image: about $-\log_2p(x)$ bits.
 # Who reads the file makes the same cuts with the same model, and looks which piece the number lies in.
+# All digits share one file, first the first letters of all, then the second ones, so that the network runs on all at once.
 # In the code `source` is a generator: it yields the probabilities of the next letter, and is sent the letter that stood there; writer and reader run the same one.
 
 # %% tags=["figure", "slide"]
@@ -1588,7 +1589,7 @@ cu.table(
     rows,
     ["code", "bits a digit", "−log₂ p", "excess"],
     f"The first {n} binarised test digits. All but raw, PNG and gzip through our coder; each "
-    "file was read back and compared.",
+    "file was read back and compared. Excess: before rounding to whole bytes.",
     digits=2,
 )
 saved = sizes["gzip, one file"] - coded["PixelCNN"][0]
@@ -1607,7 +1608,7 @@ cu.facts(
 # Gzip takes 277 bits, and PNG 347 on one page; as files of their own PNGs are larger than raw pixels.
 # Lesson 08's chain takes 139 bits and 08b's tree 190: **a better likelihood is a smaller file, bit by bit.**
 #
-# The decoder needs the weights: 621,824 bytes.
+# The decoder needs the weights: 621,824 bytes, two a number.
 # Against gzip they pay after some 30,000 digits.
 # And both ends must compute exactly the same probabilities: one bit of rounding difference, from another batch size or another machine, and all that follows is noise.
 
@@ -1652,12 +1653,12 @@ right.set_title(f"bits of each letter, {each_letter.sum():.0f} in all")
 cu.show(fig, "Your digit, and what each of its 196 letters costs given those before it.")
 cu.facts("your guess, bits", checked_bits(), "the file, bits", my_length)
 cu.facts(
-    "share of the bits in the ten dearest letters",
+    "share of the bits in the ten most expensive letters",
     f"{each_letter.flatten().topk(10).values.sum() / each_letter.sum():.0%}",
 )
 
 # %% [markdown]
-# Paper is cheap and beginnings are dear: the first ink of each stroke costs 3 to 5 bits, going on about one, and white margins nothing.
+# The first ink of each stroke costs 3 to 5 bits, going on one or two, and white margins almost nothing.
 # Ten letters of 196 hold a third of the file.
 
 # %% [markdown]
@@ -1714,7 +1715,8 @@ for run in sorted(cu.runs.available(*labels), key=lambda run: list(labels).index
 cu.table(
     rows,
     ["", "−log p, nats, exact", "Fréchet distance"],
-    "10,000 test digits, dynamic binarisation (seed 4); five sets of 1,000 draws (cards).",
+    "10,000 test digits, dynamic binarisation (seed 4). Fréchet distance to test digits "
+    "(section 8: validation), five sets of 1,000 draws.",
     digits=1,
 )
 ax = cu.plots.image_grid(torch.cat(pictures), rows=len(names), row_titles=names)
@@ -1729,8 +1731,8 @@ cu.show(
 # For the first time in this course an exact likelihood stands beside drawings with whole strokes.
 #
 # The price is time: 196 steps, one after the other, where lesson 04's decoder needs one pass.
-# And there is no code: nothing to interpolate, nothing to edit.
-# This is also the decoder that let lesson 04's latent die: whoever can guess each pixel from its neighbours needs no $z$.
+# And there is no latent vector: nothing to interpolate, nothing to edit.
+# Lesson 04b's latent died beside a decoder of this kind: whoever can guess each pixel from its neighbours needs no $z$.
 #
 # **Exercise 8 (deeper, open).**
 # Make the PixelCNN better at equal CPU time: another alphabet (2 × 4 blocks, 256 letters), a condition on the class, another gate, more width and fewer layers.
@@ -1742,7 +1744,7 @@ cu.show(
 # | you can | because you saw |
 # |---|---|
 # | write a joint as conditionals | sums over 512 images, 1 to nine digits, for good and bad models |
-# | mask a network, spot a leak | 5.0 "nats", a sum of 45, and specks |
+# | mask a network, spot a leak | 5.0 "nats", a sum of 45, and no digits |
 # | count a digit's nats in letters | 79.69 exact, 115 bits |
 # | price a blind spot | ten unseen letters, 1.7 nats, three pairs |
 # | draw, and turn the temperature | a blank page at 0, trembling at 1.2 |

@@ -7,7 +7,7 @@
 # Here attention takes the convolution's place, the digit is completed from any side, other orders are tried, and the pixels become grey.
 #
 # **After this lesson you can**
-# - write masked attention, and prove that nothing leaks from the future;
+# - write masked attention, and test that nothing leaks from the future;
 # - keep keys and values, so that drawing costs one token a step;
 # - complete a digit exactly where the order allows it, and say what a clamped draw ignores where it does not;
 # - say what an order costs, and what nats say about pictures;
@@ -74,6 +74,7 @@ cu.show(
 
 # %% [markdown]
 # The tokens are shifted by one place: token $s$ holds letter $s-1$, so step $t$ may look at tokens $s\le t$ and never hears the letter that it writes.
+# (The code counts from 0: token 0 is the start.)
 #
 # $$a_{ts}=\operatorname{softmax}_s\Bigl(\frac{q_t\cdot k_s}{\sqrt d}+m_{ts}\Bigr),\qquad \text{found}_t=\sum_s a_{ts}\,v_s. \tag{1}$$
 #
@@ -81,7 +82,7 @@ cu.show(
 # A dot product of $d$ independent terms of variance 1 has variance $d$; undivided, the softmax would begin near one-hot and hardly learn.
 #
 # **Exercise 1 (core).**
-# Write the weights $a_{ts}$ of (1) for a batch of heads.
+# Write the weights $a_{ts}$ of (1), whatever axes stand before the last two.
 
 
 # %% tags=["exercise"]
@@ -112,7 +113,7 @@ trusted = F.scaled_dot_product_attention(q, k, v, is_causal=True)
 assert (found - trusted).abs().max() < 1e-6
 
 # %% [markdown]
-# A **transformer** is a stack of blocks: look with several heads at once, then think about what was found, each place for itself.
+# A **transformer** is a stack of blocks: look with several *heads* (attentions side by side, each with queries, keys and values of its own), then think about what was found, each place for itself.
 
 
 # %% tags=["shared"]
@@ -144,7 +145,7 @@ class Block(nn.Module):
 
 # %% [markdown]
 # **Where is a letter?**
-# Attention sees a set of tokens: exchange two, and nothing changes.
+# Attention sees a set of tokens: exchange two of those it looks at, and it finds the same.
 # A convolution is built on the grid; here the grid must be told.
 # Two ways: a learned vector for each place, and a learned bias $m_{ts}$ for each *offset* on the page ("one up, two to the left"), the same everywhere.
 # The second says what a convolution knows: that neighbours are neighbours.
@@ -218,6 +219,7 @@ with torch.no_grad():
     moved = (fresh(page) - fresh(other)).abs().amax((0, 1)).flatten()
 
 x = fresh.tokens(page)  # (1, 196, width)
+# x in place of the letters' vectors, to have the gradient by it
 hook = fresh.letter.register_forward_hook(lambda layer, given, out: x)
 logits = fresh(page).flatten(2)  # (1, 16, 196)
 hook.remove()
@@ -228,7 +230,7 @@ assert first_moved == 104 and last_heard == 104
 cu.facts("first place that moves", first_moved, "last token that is heard", last_heard)
 
 # %% [markdown]
-# Token 104 holds letter 103: exact, both ways round.
+# Token 104 holds letter 103, so both tests agree.
 #
 # **Train it** with lesson 09's loss.
 # The learning rate rises during the first tenth: early gradients of attention point anywhere.
@@ -381,7 +383,7 @@ values = [run.figure(f"200 steps, place {key}") for key in kinds.values()]
 right.plot(values, range(3), "o", color=cu.plots.PALETTE[0], ms=11)
 for row, (kind, value) in enumerate(zip(kinds, values)):
     right.text(value, row + 0.22, f"{kind}: {value:.1f}", ha="center", fontsize=12)
-right.set(xlim=(88, 128), ylim=(-0.5, 2.7), yticks=[], xlabel="−log p, nats")
+right.set(xlim=(84, 128), ylim=(-0.5, 2.7), yticks=[], xlabel="−log p, nats")
 right.set_title("what the transformer is told")
 cu.show(
     fig,
@@ -476,7 +478,8 @@ def draw_looks(row=7, column=6, layer=1):
 cu.explore(
     draw_looks,
     "The place that is being written (red frame), what is not written yet (grey), and where "
-    "the four heads look: darker is more. Without a kernel: row 7, column 6, layer 1.",
+    "the four heads look: darker is more, each head on its own scale. Without a kernel: row 7, "
+    "column 6, layer 1.",
     row=(0, 13),
     column={"min": 0, "max": 13, "step": 1, "value": 6, "label": "column"},
     layer=[1, 2, 3],
@@ -490,16 +493,16 @@ cu.facts(
 )
 
 # %% [markdown]
-# The second head of this layer has become a convolution: it looks at the letter just above the pen and at hardly anything else; the fourth spreads over the page above.
+# The second head of this layer has become one tap of a convolution: it looks at the letter just above the pen and at hardly anything else; the fourth spreads over the page above.
 # Over all places, three heads spend half of their attention or more on two letters, the one to the left and the one above: 51% of the second head in layer 1, 69% of the first in layer 2, 69% of the fourth in layer 3.
-# Others look far: neighbours say how a stroke goes on, the page says which digit it is.
+# Others look elsewhere, some far: neighbours say how a stroke goes on, the page says which digit it is.
 # A map shows where a head looks, not what it does with what it finds.
 
 # %% [markdown]
 # ## 2 · Keys and values, kept *(core)*
 #
 # To draw a digit, the full pass would be run 196 times, over 196 tokens each.
-# But a token never changes once it is written, and nothing behind it is heard: its keys and values stay.
+# But a token never changes once it is written, and in every layer it hears earlier tokens only: its keys and values stay.
 # Keep them, and step $t$ asks one new query.
 #
 # **Exercise 2 (core).**
@@ -602,6 +605,7 @@ clamped = draw(pixelcnn, 64, g, start=my_page.expand(64, -1, -1), given=left)
 # **Predict 1.**
 # In the upper rows, which given letters does the pen take into account?
 #
+# Those in the rows above and those to its left in its own row; nothing below.
 # Two letters show what goes wrong.
 # The first is hidden and is ink with probability 1/2; the second is given.
 
@@ -673,6 +677,7 @@ def turned_loss(model, x):
 columns = PixelCNN(width=32).to(device)
 columns_run = cu.restore("09b_columns", columns)
 start = turned(my_page).expand(64, -1, -1)
+# transposed: the left half is on top
 by_columns = turned(draw(columns, 64, g, start=start, given=upper).cpu())
 
 # %% tags=["author"]
@@ -727,10 +732,11 @@ cu.show(
 )
 
 # %% [markdown]
-# From the top: eight ways to go on, most of them threes, a 2 and an 8 among them, each fitting the given half.
+# From the top: eight ways to go on: about half are threes, with a 2, an 8 and a failure among them.
 # **Clamped, the pen does not know what is coming.**
-# Where it writes the upper right, the left half below has not been read: the second draw begins with the flag of a 5, and then patches the right side with crumbs.
-# The weights see it: their logarithms spread over 7.1 nats, and of 64 draws 5.7 are left in effect.
+# Where it writes the upper right, the left half below has not been read: seven draws happen to fit, but the second begins with the flag of a 5, and then patches the right side with crumbs.
+# The weights see it: their logarithms have a standard deviation of 7.1 nats, and of 64 draws 5.7 are left in effect.
+# So the third row repeats itself, and one of its survivors has a gap.
 # The column model needs no weights: it reads the whole left half before it writes, and when it writes a 5, it means it.
 
 # %% [markdown]
@@ -813,14 +819,15 @@ cu.table(
 )
 
 # %% [markdown]
-# The first table crosses over.
+# In the first table a gap closes.
 # On whole digits the columns' model is the poorer one, by 4.9 nats.
-# With the upper half given it loses 5.3 nats, clamped against exact; with the left half given it makes all of that good, 41.6 exact against 41.5 clamped.
+# With the upper half given it loses 5.3 nats, clamped against exact; with the left half given it draws level, 41.6 exact against 41.5 clamped.
 # **The question decides which order is right**, and here it is worth as much as a wider network and a much longer training.
 #
 # The second table asks the course's classifier about the completions of 12 digits: 55% for the right class by clamping, 89% after weighting, 80% by columns.
-# The effective sizes, 5.6 of 64 on average, say how far to trust the middle.
-# The 5 nobody recognises from its left half, and that is no fault: it might have been another digit.
+# The effective sizes, 5.6 of 64 on average, say how far to trust the weighted column.
+# On the 6 columns do worse than clamping, 31% against 38%.
+# No method gets the 5 from its left half, and that is no fault: it might have been another digit.
 # Weights are right in the limit; an order is right at once, as far as its model is.
 
 # %% [markdown]
@@ -859,7 +866,7 @@ def orders():
 def my_order():
     """Your bet: "rows", "columns", "spiral" or "random"."""
     ### BEGIN SOLUTION
-    return "rows"
+    return "columns"
     ### END SOLUTION
 
 
@@ -927,9 +934,9 @@ for name in ("columns", "spiral", "random"):
     cu.facts(f"{name} − rows, three seeds, nats", each)
 
 # %% [markdown]
-# Rows and columns are learned alike: 101.5 and 101.1 nats, and columns are ahead by half a nat or less in all three seeds.
+# Rows and columns are learned alike: 101.5 and 101.1 nats, and columns are ahead by 0.2 to 0.6 nats in all three seeds.
 # The spiral is 10 to 15 nats behind, chance 23 to 27.
-# In rows each place finds the same two neighbours written, the left one and the upper one.
+# A likely reason: in rows each place finds the same two neighbours written, the left one and the upper one.
 # In a spiral they change sides at every corner, and one bias by offset has to serve all four.
 # At random the first letters have no neighbours at all, the last have all; the same offset is sometimes there and sometimes not.
 #
@@ -941,7 +948,7 @@ for name in ("columns", "spiral", "random"):
 #
 # So far a pixel was ink or paper.
 # A grey pixel has 256 values, and a patch of four has $256^4$: too many letters for one softmax.
-# Chain rule again: the four pixels of a patch one after the other, each with 256 logits, given the trunk and the pixels before it in the patch.
+# Chain rule again: the four pixels of a patch one after the other, each with 256 logits, given the output of the PixelCNN's layers (the *trunk*) and the pixels before it in the patch.
 
 
 # %% tags=["shared"]
@@ -1013,7 +1020,7 @@ def grey_loss(model, x):
 # %% [markdown]
 # **Bits per dimension** of these *discrete* greys are $-\log_2p(x)/784$.
 # The course's other models are *densities* of dequantised digits, where each grey owns a cell of width 1/256.
-# A cell's probability is its density times its volume, $256^{-784}$: 8 bits a pixel apart, and comparable once that is added.
+# Where the density is flat in a cell, the cell's probability is density times volume, $256^{-784}$: 8 bits a pixel apart, and comparable once that is added (a density that is not flat has a bound only).
 #
 # **Exercise 5 (deeper).**
 # Go back: from bits per dimension to minus the log-density, in nats.
@@ -1150,7 +1157,7 @@ fig, (ax, right) = plt.subplots(1, 2, figsize=(12, 4.2), width_ratios=(1.5, 1))
 shown = torch.from_numpy(grey_card.samples[: 40 - len(grey_made)]).float() / 255
 pictures = torch.cat([grey_made[:, 0], shown])
 cu.plots.image_grid(pictures, rows=4, ax=ax)
-ax.set_title("the first are yours", fontsize=13)
+ax.set_title("first row: drawn here", fontsize=13)
 steps = sorted(
     int(key.split()[1])
     for key in grey_card.card["figures"]
@@ -1185,9 +1192,9 @@ cu.facts(
 )
 
 # %% [markdown]
-# **0.974 bits per dimension**, exact, on all 10,000 test digits; 0.994 on the validation digits, by which it was watched.
+# **0.974 bits per dimension**, exact, on all 10,000 test digits; 0.994 on all validation digits (the curve shows 500 of them).
 # For scale: a gated PixelCNN of the University of Amsterdam's tutorial reports 0.809 with more than 850,000 weights, trained on a GPU; ours has 438,016 and some 22 minutes of one core.
-# The curve is still falling: this is what 22 minutes buy, not what the model can do.
+# The curve flattens only where the training ends: this is what 22 minutes buy, not what the model can do.
 # As a density of dequantised digits it is −3,818 nats: minus log of a density may well be negative.
 # Each pixel's 256 probabilities sum to 1, and the first output that hears of pixel 1 in patch 103 (all counted from 0) is pixel 2 of that patch.
 
@@ -1307,10 +1314,11 @@ outstanding = [v for v in range(2, 250) if real[v] > real[v - 1] + real[v + 1]]
 cu.facts("greys twice as frequent as their neighbours", ", ".join(map(str, outstanding)))
 
 # %% [markdown]
-# One might expect ragged gaps from a softmax, and a curve to mend them.
+# One might expect a softmax to give a ragged histogram, and a curve to smooth it.
 # **The ragged one is MNIST**: 128 is 4.6 times as frequent as its neighbours, 64 and 191 stand out likewise, and 253 is the commonest ink of all, presumably traces of how the digits were scaled and smoothed.
 # A softmax has found these peaks after 160 steps.
-# The logistics are smooth as they must be, miss them, and pay: 1.302 bits against 1.229.
+# The logistics begin some 20 greys wide and after 160 steps have none of the peaks; the ink of 253 they put into their tail at 255.
+# They pay: 1.302 bits against 1.229 (one seed).
 # They were made for photographs with three colours, where neighbouring values really are alike, and where 256 logits a channel are dear; a prior helps where it is true.
 
 # %% [markdown]
@@ -1394,7 +1402,7 @@ for i, j in ((0, 1), (2, 4)):
 # %% [markdown]
 # **Within one training the rulers agree.**
 # From 93.8 nats (of every tenth test digit) and 74.5 down to 79.7 and 13.9, close to the 11.7 of real digits, binarised; the first 8.4 nats are worth 32 points of distance, the last 2.3 worth 12.
-# A nat late in the training is no less visible than an early one: it is what separates nearly right strokes from right ones.
+# To this ruler a nat late in the training is no less visible than an early one.
 #
 # **Between models they need not.**
 # Lesson 08's chain has 99.5 nats and draws at 66.3, nearer to real digits than the PixelCNN's at 93.8.
@@ -1405,6 +1413,7 @@ for i, j in ((0, 1), (2, 4)):
 # **Exercise 6 (deeper, open).**
 # Find a question that neither rows nor columns answer exactly: a ring, every second row, one stroke.
 # Answer it with an order of your own, or with weights, and report nats of the true hidden part beside clamped drawing, over several digits.
+# (`Transformer(order=…)` takes any order; with weights, $p(x_G)$ is about the mean of the weights before they are normalised, and $-\log p(x_H\mid x_G)=\log p(x_G)-\log p(x)$.)
 
 # %% [markdown]
 # ## Recap *(core)*
@@ -1420,7 +1429,7 @@ for i, j in ((0, 1), (2, 4)):
 #
 # **What breaks, and why.**
 # An order is a promise about which questions will be asked.
-# Exactness costs 196 passes in a row, no code of the digit comes out, and there is nothing to interpolate: the model knows how digits continue, not what they are.
+# Drawing takes 196 steps in a row, no code of the digit comes out, and there is nothing to interpolate: the model knows how digits continue, not what they are.
 # It is also the decoder that lets lesson 04's latent die: one that guesses each pixel from its neighbours has no use for a code.
 #
 # **Next.**
@@ -1435,12 +1444,12 @@ for i, j in ((0, 1), (2, 4)):
 # Whoever caches keys and values pays with memory; sharing them between heads, or compressing them, is how long texts are served.
 #
 # **Any order.**
-# One network can be trained on many orders at once: a deep NADE and MADE did it with masks, locally masked convolutions do it for images (Jain, Abbeel and Pathak 2020), and use a different order for each completion.
+# One network can be trained on many orders at once: a deep NADE and MADE did it with masks, locally masked convolutions do it for images (Jain, Abbeel and Pathak 2020), and choose the order to fit each completion.
 # A diffusion over masks is the same idea with the order drawn anew each time.
 # Fill-in-the-middle training of language models moves what stands behind a gap to the front: section 3's trap, repaired in the data.
 #
 # **Likelihood and pictures.**
-# Theis, van den Oord and Bethge (2016) show that likelihood, samples and density estimates by kernels can disagree in every direction; a scatter of one training shows less, that here they agree until they stop.
+# Theis, van den Oord and Bethge (2016) show that likelihood, samples and density estimates by kernels can disagree in every direction; a scatter of one training shows less: within it, nats and distance fall together.
 
 # %% [markdown]
 # ### References

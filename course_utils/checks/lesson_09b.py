@@ -27,6 +27,16 @@ def _look(q, k, mask):
     return (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask).softmax(-1)
 
 
+def _look_of_other_shapes(fn, q, k, mask, out):
+    """One query to five keys, and arrays without axes before the last two."""
+    one = call(fn, q[:, :, 4:], k, mask[:, 4:])
+    hint = "one query and five keys: a row of five weights. T and S may differ."
+    expect_shape(one, (2, 3, 1, 5), hint)
+    expect_close(one, out[:, :, 4:], hint)
+    hint = "any number of axes may stand before the last two, as in q (T, d): count axes from the end."
+    expect_close(call(fn, q[0, 1], k[0, 1], mask[1]), out[0, 1], hint)
+
+
 @exercise(
     "09b.look",
     verified="equal to F.scaled_dot_product_attention; rows sum to 1; nothing behind the mask; a gradient",
@@ -82,12 +92,7 @@ def look(fn):
     expect_close(
         out @ v, trusted, "the values so weighted should be F.scaled_dot_product_attention(q, k, v)."
     )
-    one = call(fn, q[:, :, 4:], k, mask[:, 4:])
-    hint = "one query and five keys: a row of five weights. T and S may differ."
-    expect_shape(one, (2, 3, 1, 5), hint)
-    expect_close(one, out[:, :, 4:], hint)
-    hint = "any number of axes may stand before the last two, as in q (T, d): count axes from the end."
-    expect_close(call(fn, q[0, 1], k[0, 1], mask[1]), out[0, 1], hint)
+    _look_of_other_shapes(fn, q, k, mask, out)
     learn = [part.clone().requires_grad_() for part in (q, k)]
     expect_gradient(call(fn, *learn, mask)[..., 1], *learn)
     single = [part.float() for part in (q, k, mask)]
