@@ -210,7 +210,10 @@ cu.show(
 # %% [markdown]
 # With $r(d)$ the place of pixel $d$ in the order, from 1 to $D$, and degrees from 1 to $D-1$:
 #
-# $$M^{\text{in}}_{kj}=[\,m(k)\ge r(j)\,],\qquad M^{\text{out}}_{dk}=[\,r(d)>m(k)\,],\qquad M^{\text{direct}}_{dj}=[\,r(d)>r(j)\,]. \tag{2}$$
+# $$\begin{gathered}
+# M^{\text{in}}_{kj}=[\,m(k)\ge r(j)\,],\qquad M^{\text{out}}_{dk}=[\,r(d)>m(k)\,], \\
+# M^{\text{direct}}_{dj}=[\,r(d)>r(j)\,].
+# \end{gathered} \tag{2}$$
 #
 # A path from pixel $j$ to logit $d$ through a hidden unit needs $r(d)>m(k)\ge r(j)$: only earlier pixels arrive.
 # The direct connections are the FVSBN, kept beside the hidden units.

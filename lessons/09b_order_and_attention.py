@@ -619,7 +619,10 @@ cu.facts("clamped, p(x1 = ink)", first[1], "Bayes, p(x1 = ink | x2 = ink)", post
 # Clamping draws $x_1$ before it reads $x_2$, and evidence that is read too late changes nothing.
 # For the digit:
 #
-# $$q(x_H)=\prod_{i\in H}p(x_i\mid x_{<i}),\qquad p(x_H\mid x_G)\propto\prod_{i\in H\cup G}p(x_i\mid x_{<i}),\qquad w\propto\prod_{i\in G}p(x_i\mid x_{<i}). \tag{2}$$
+# $$\begin{gathered}
+# q(x_H)=\prod_{i\in H}p(x_i\mid x_{<i}),\qquad p(x_H\mid x_G)\propto\prod_{i\in H\cup G}p(x_i\mid x_{<i}), \\
+# w\propto\prod_{i\in G}p(x_i\mid x_{<i}).
+# \end{gathered} \tag{2}$$
 #
 # The left is what clamping draws from, the middle is what was asked for, and their ratio is the importance weight $w$: how well does the draw explain the *given* letters that came later?
 # Given letters before the first hidden one have the same factor in all draws and cancel.

@@ -292,8 +292,9 @@ checked_sgd_step = cu.check("A.sgd_step", sgd_step)
 # Here $\lambda_i=1-\eta h_i$, hence gradient descent converges exactly when $|1-\eta h_i|<1$ for all $i$, that is $\eta<2/h_\text{max}$.
 # The steepest direction sets the limit, the flattest sets the pace.
 #
-# The same question for two players: $u$ wants $uv$ small, $v$ wants it large, both step at once: $u\leftarrow u-\eta v,\ v\leftarrow v+\eta u$.
-# Now $M=\begin{pmatrix}1&-\eta\\\eta&1\end{pmatrix}$ with the complex pair $\lambda=1\pm i\eta$: a rotation by about $\eta$ (radians), and $|\lambda|=\sqrt{1+\eta^2}$ (no real direction is kept, but complex vectors are: $M(1,\mp i)^\top=(1\pm i\eta)(1,\mp i)^\top$).
+# The same question for two players: $u$ wants $uv$ small, $v$ wants it large, and both step at once: $u\leftarrow u-\eta v$ and $v\leftarrow v+\eta u$.
+# Now $M=\begin{pmatrix}1&-\eta\\\eta&1\end{pmatrix}$ with the complex pair $\lambda=1\pm i\eta$: a rotation by about $\eta$ (radians), and $|\lambda|=\sqrt{1+\eta^2}$.
+# (No real direction is kept, but complex vectors $a=(1,\mp i)^\top$ are: $Ma=(1\pm i\eta)\,a$.)
 #
 # **Predict** for $h=(1,10)$ which of $\eta=0.05,\ 0.19,\ 0.21$ converge, and where the two players go.
 
