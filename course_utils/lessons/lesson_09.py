@@ -102,7 +102,7 @@ class PixelCNN(nn.Module):
 
     def __init__(self, width=48, dilations=(1, 2, 1, 2, 1, 2), alphabet=16):
         super().__init__()
-        self.alphabet = alphabet
+        self.register_buffer("letters", torch.arange(alphabet), persistent=False)
         self.first_v = nn.Conv2d(alphabet, width, (3, 7))
         self.first_h = nn.Conv2d(alphabet, width, (1, 3))
         self.place = nn.Parameter(torch.zeros(2, width, 14, 14))  # what is usual here
@@ -113,7 +113,7 @@ class PixelCNN(nn.Module):
         self.usual = nn.Parameter(torch.zeros(alphabet, 14, 14))
 
     def forward(self, letters):
-        x = F.one_hot(letters, self.alphabet).movedim(3, 1).float()  # (B, 16, 14, 14)
+        x = (letters[..., None] == self.letters).movedim(3, 1).float()  # (B, 16, 14, 14)
         v = self.first_v(F.pad(x, (3, 3, 3, -1))) + self.place[0]  # three rows above, not this
         h = self.first_h(F.pad(x, (3, -1, 0, 0))) + self.place[1]  # three to the left, not this
         for layer in self.layers:
@@ -136,8 +136,11 @@ def all_nats(model, letters, size=500):
 # Section 7 · Each logit once
 
 def one_hot(model, letters):
-    """Letters (n, rows, columns) → (n, 16, rows, columns), as the first layers take them."""
-    return F.one_hot(letters, model.alphabet).movedim(3, 1).float()
+    """Letters (n, rows, columns) → (n, 16, rows, columns), as the first layers take them.
+
+    As `F.one_hot`, which reads the largest letter first, so that a card would have to wait.
+    """
+    return (letters[..., None] == model.letters).movedim(3, 1).float()
 
 
 def begin_row(model, letters, r, kept):
