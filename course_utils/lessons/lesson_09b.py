@@ -90,7 +90,7 @@ class Transformer(Page):
         for block, mask in zip(self.blocks, self.masks()):
             x = block(x, mask)
         logits = (self.read(x) + self.usual)[:, self.order.argsort()]  # back to the page
-        return logits.mT.unflatten(2, (14, 14))
+        return logits.mT.unflatten(2, letters.shape[1:])
 
 
 # Section 5 · Grey

@@ -90,6 +90,23 @@ def test_probabilities_of_all_pages_with_two_free_letters_sum_to_one():
     assert abs(float(total) - 1) < 1e-6
 
 
+@pytest.mark.parametrize("order", [list(range(9)), [0, 3, 6, 1, 4, 7, 2, 5, 8], [4, 1, 8, 0, 6, 2, 7, 3, 5]])
+def test_probabilities_of_all_512_images_of_3_by_3_sum_to_one(order):
+    """The same network with two letters on the upper left corner of the page."""
+    model = a_transformer().double()
+    order = torch.tensor(order)
+    model.order = order
+    model.offset = L.offsets(14 * (order // 3) + order % 3)
+    model.late = model.late[:9, :9]
+    model.place = torch.nn.Parameter(model.place[:9].detach())
+    model.usual = torch.nn.Parameter(model.usual[:9, :2].detach())
+    model.read[1] = torch.nn.Linear(16, 2).double()
+    every = torch.tensor(list(itertools.product(range(2), repeat=9))).view(512, 3, 3)
+    with torch.no_grad():
+        p = first.log_letters(model, every).sum((1, 2)).exp()
+    assert abs(float(p.sum()) - 1) < 1e-6 and p.std() / p.mean() > 0.1
+
+
 def test_offsets_are_those_on_the_page():
     order = L.orders()["spiral"]
     number = L.offsets(order)
