@@ -18,8 +18,12 @@ CUT = r"""panel => {
     const root = document.querySelector(panel), found = [];
     const start = e => [...e.innerText.replace(/\s+/g, ' ')].slice(0, 80).join('');
     root.querySelectorAll('details').forEach(folded => { folded.open = true; });
+    // what a screen reader hears is laid out unseen, and often wider than the formula that is seen
+    root.querySelectorAll('mjx-assistive-mml').forEach(heard => {
+        heard.style.setProperty('display', 'none', 'important');
+    });
     for (const box of root.querySelectorAll('.jp-RenderedHTMLCommon, .jp-RenderedHTMLCommon *')) {
-        if (!box.clientWidth || box.closest('mjx-assistive-mml') || box.matches('mjx-container *')) continue;
+        if (!box.clientWidth || box.matches('mjx-container *')) continue;
         if (getComputedStyle(box).overflowX == 'visible' || box.scrollWidth <= box.clientWidth + 1) continue;
         const edge = box.getBoundingClientRect().left + box.clientWidth;
         const wide = [...box.querySelectorAll('mjx-container, table, pre')]
