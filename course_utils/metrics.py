@@ -35,10 +35,11 @@ def classifier():
 
 
 @torch.no_grad()
-def features(images: Tensor, batch_size: int = 1000) -> Tensor:
+def features(images: Tensor, batch_size: int | None = None) -> Tensor:
     """Return the classifier's last hidden layer for uint8 images: float64 (N, 128) on the CPU.
 
-    Raises TypeError for images that are not uint8 (call `cu.to_uint8` first) and ValueError for another
+    `batch_size`: by default 1,000 images at a time on an accelerator and 100 on a CPU, whose cache holds no
+    more. Raises TypeError for images that are not uint8 (call `cu.to_uint8` first) and ValueError for another
     shape.
     """
     images = as_tensor(images)
@@ -49,6 +50,7 @@ def features(images: Tensor, batch_size: int = 1000) -> Tensor:
     images = images.reshape(-1, 1, 28, 28)
     model = classifier()
     where = machine.device()
+    batch_size = batch_size or (100 if where.type == "cpu" else 1000)
     white = torch.full(
         (), 255.0, dtype=torch.float32, device=where
     )  # a divisor on the device: exact on CUDA, too
@@ -181,7 +183,7 @@ def save_judge() -> None:
 SETS = 5
 """Independent sample sets behind an error bar, where there are enough samples."""
 REFERENCES = ("test", "validation")
-_CHUNK = 1000
+_CHUNK = 100
 USUAL_N = (200, 250, 500, 1000, 2000, 5000)
 """The n whose real rows ship."""
 
@@ -256,9 +258,13 @@ def _reference(name: str) -> _Reference:
 
 
 def _kernel_sum(a: Tensor, b: Tensor) -> float:
-    """Sum of (x·y / D + 1)³ over all pairs of rows of a (N, D) and b (M, D), a thousand rows at a time."""
-    size = a.shape[1]
-    return sum((part @ b.T / size + 1).pow(3).sum().item() for part in a.split(_CHUNK))
+    """Sum of (x·y / D + 1)³ over all pairs of rows of a (N, D) and b (M, D), a hundred rows at a time."""
+    total = 0.0
+    across = b.T / a.shape[1]
+    for part in a.split(_CHUNK):
+        kernel = (part @ across).add_(1).flatten()
+        total += torch.dot(kernel * kernel, kernel).item()
+    return total
 
 
 def _mean_kernel(x: Tensor) -> float:
