@@ -1334,13 +1334,16 @@ if not cu.runs.available("06_untold"):  # made once: delete the run to measure a
 # @title Table: is the network sound when it is not told?
 untold = cu.runs.load("06_untold")
 rows = []
-kinds = {"without a label": "this network, not told", "plain, trained on": "the plain one, too"}
+kinds = {"without a label": "this network, not told"}
+kinds["plain, trained on"] = "the plain network, trained on"
 for name, what in kinds.items():
     distance, spread = (
         untold.figure(f"{name}: {key}") for key in ("Fréchet distance", "spread")
     )
     counts = [untold.figure(f"{name}: digits {digit}") for digit in range(10)]
-    rows.append([what, 7_000, f"{distance:.2f} ± {spread:.2f}", *(f"{c:,.0f}" for c in counts)])
+    rows.append(
+        [what, "7,000", f"{distance:.2f} ± {spread:.2f}", *(f"{c:,.0f}" for c in counts)]
+    )
 before = cu.runs.load("06_steps")
 names = ("η = 1, 50 steps: distance", "η = 1, 50 steps: distance spread")
 distance, spread = (before.figure(name) for name in names)
