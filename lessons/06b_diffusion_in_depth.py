@@ -372,12 +372,45 @@ cu.table(
     f"n = {n_judged:,} images a set, against test digits; nothing is chosen on this table.",
 )
 
+
+# %% tags=["author"]
+def large_figures():
+    """Five sets of 5,000 draws, the first of them the shipped one: their distances."""
+    sets = [torch.from_numpy(run.samples)]
+    for k in range(1, 5):
+        sets.append(generate(predictor(unet), 5_000, spaced(50), sampler(1.5), seed=200 + k))
+    figures = {}
+    for reference in ("test", "validation"):
+        score = cu.metrics.score(sets, 5_000, reference)
+        figures[f"Fréchet distance to {reference} digits, n = 5,000"] = (score.distance, 0.2)
+        figures[f"{reference}: spread"] = (score.distance_spread, score.distance_spread)
+    return figures
+
+
+if cu.system.profile() == "full" and not cu.runs.available("06_large"):
+    cu.ship(
+        "06_large",
+        what="06_diffusion, five sets of 5,000 draws, η = 1.5, 50 steps",
+        figures=large_figures,
+        lesson=HERE,
+    )
+
+# %% tags=["figure"]
+# @title Table: five sets of 5,000 draws, and other people's digits
+large = cu.runs.load("06_large")
+distance = large.figure("Fréchet distance to test digits, n = 5,000")
+others = cu.metrics.real(5_000)["validation digits"].distance
+cu.facts("five sets of 5,000 draws", (distance, large.figure("test: spread")))
+cu.facts("5,000 validation digits, other people's", others)
+
 # %% [markdown]
 # The two that stood in the first table keep their order.
 # (All distances are smaller: the reference digits are others. Compare within a table only.)
 # Is a thousand steps of Algorithm 2 worse than fifty with more noise?
 # It has one set and so no error bar of its own; but 4.14 lies six spreads of the last row above 2.60, and with fifty steps no sampler's spread exceeds 0.5.
 # At least with this network, a thousand evaluations buy nothing that fifty do not.
+#
+# With sets of 5,000, which lower every distance, the best sampler stands at 1.70 ± 0.37, and other people's digits at 0.81.
 
 # %% [markdown]
 # ## 2 · DDIM is a function *(deeper)*
