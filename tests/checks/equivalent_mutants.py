@@ -16,7 +16,7 @@ FREE = {
                 "04b.guess",
                 "05.bets",
             ),
-            *("06.percentage", "07.luck", "08.marks", "08b.crossing", "09.bits", "A.fall"),
+            *("06.percentage", "07.luck", "08.marks", "08b.crossing", "09.bits", "10.share", "A.fall"),
         ),
         "a bet: any number in the range counts",
     ),
@@ -227,6 +227,17 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "09b.weights": {
         "the sums have one axis": ("return (log_p * given).sum((1, 2)).softmax(-1)",),
+    },
+    "10.bits": {
+        "all images of a batch have one size": ("D = levels[-1].numel()",),
+    },
+    "10b.sneak": {
+        "an invention: smaller letters that leave out pixels keep the detector silent, too": (
+            "small = F.interpolate(x, size=(16, 16))",
+        ),
+    },
+    "10b.turn": {
+        "what stands at places not yet written does not matter": ("x = torch.ones_like(z)",),
     },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
