@@ -115,7 +115,7 @@ cu.table([[letter, what] for letter, what in zip(LETTERS, order)], ["row", "sour
 
 # %% tags=["figure"]
 # @title Figure: the map of the course
-HERE = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "A")
+HERE = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "A")
 SPINE = {
     "00": ("start\nhere", (0, 0)),
     "01": ("classify or\ngenerate", (1.38, 0)),
@@ -1045,7 +1045,7 @@ cu.quiz(questions, "Fourteen systems. Are there many right answers, and does it 
 # ## 6 · What they are for *(core)*
 #
 # Read the arrow as "many right outputs, draw one".
-# Lessons 00 to 09 and the toolbox are here; those from 10 on are to come.
+# Lessons 00 to 10 and the toolbox are here; those from 11 on are to come.
 #
 # | input → output | example | lesson |
 # |---|---|---|
@@ -1443,7 +1443,7 @@ cu.table(
 # **Likelihood is not quality.**
 # Good samples with a poor likelihood and the reverse are both easy to construct (Theis et al., 2016).
 # The blank page of section 4 is known from large models: flows trained on CIFAR-10 find house numbers likelier than their own training images (Nalisnick et al., 2019), and *typicality* was proposed as a test in place of density (Nalisnick et al., 2019b).
-# Lesson 10 (to come) takes this up.
+# Lesson 10b takes this up.
 #
 # **The price of a draw.**
 # The factor of two in exercise 6 is one point of a curve: less distortion must cost realism, for any measure of distortion (Blau and Michaeli, 2018).

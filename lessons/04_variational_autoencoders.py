@@ -1629,7 +1629,7 @@ cu.facts(
 #
 # **Better posteriors.**
 # A diagonal Gaussian is the smallest family.
-# Normalizing flows widen it (Rezende and Mohamed, 2015; Kingma et al., 2016); lesson 10, to come, builds flows.
+# Normalizing flows widen it (Rezende and Mohamed, 2015; Kingma et al., 2016); lesson 10 builds flows.
 # Lesson 04b measures how much there is to win.
 #
 # **Depth.**

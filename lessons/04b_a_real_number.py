@@ -987,7 +987,7 @@ cu.table(rows, ["anomaly", "−ELBO", "rate alone", "ink alone"], caption, digit
 #
 # **The gap.**
 # Cremer et al. (2018) split it as section 3 does.
-# Posteriors made of flows (Rezende and Mohamed, 2015; Kingma et al., 2016) attack the part that is not amortisation; flows are lesson 10, to come.
+# Posteriors made of flows (Rezende and Mohamed, 2015; Kingma et al., 2016) attack the part that is not amortisation; flows are lesson 10.
 #
 # **Collapse.**
 # Bowman et al. (2016) met it with text, Chen et al. (2017) explained it as a question of who may say what.

@@ -1271,7 +1271,7 @@ cu.show(ax.figure, "Twelve binarised validation digits, and twelve draws of each
 # By both rulers the order is the same: pixels alone 205.7 nats and a Fréchet distance of 849, the tree 134.9 and 217, the chain 99.5 and 67; real digits, binarised alike, are at 9.6.
 # The chain's draws have strokes, and some are digits.
 # But 67 is far from 9.6: a hundred nats better than pixels alone, and still no page of handwriting.
-# How much a likelihood says about draws is a question that lesson 10, to come, asks again.
+# How much a likelihood says about draws is a question that lesson 10b asks again.
 #
 # **Exercise 7 (deeper, open).**
 # A mixture of ten trees (one a class, or found by EM) has an exact likelihood, too.

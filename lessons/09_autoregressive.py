@@ -1368,7 +1368,7 @@ cu.table(rows, ["temperature", *kinds], "The same in numbers.", digits=2)
 
 # %% [markdown]
 # At 0 the page is blank, for every seed: the likeliest first letter is white, then the next is, and so on.
-# **The likeliest letters, one by one, make no typical image** (nor need they make the likeliest one); lesson 10, to come, asks why.
+# **The likeliest letters, one by one, make no typical image** (nor need they make the likeliest one); lesson 10b asks why.
 #
 # Cooling a little makes drawings more plausible: precision rises from 0.80 at 1 to 0.85 at 0.8.
 # At 0.6 it falls again, with recall: strokes are smooth, and four of the ten digits are 9s.

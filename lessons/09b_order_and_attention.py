@@ -1424,7 +1424,7 @@ for i, j in ((0, 1), (2, 4)):
 # It is also the decoder that lets lesson 04's latent die: one that guesses each pixel from its neighbours has no use for a code.
 #
 # **Next.**
-# An exact likelihood with a latent code and one pass: normalizing flows, lesson 10, to come.
+# An exact likelihood with a latent code and one pass: normalizing flows, lesson 10.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*
