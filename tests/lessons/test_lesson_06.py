@@ -237,6 +237,7 @@ def test_guidance_asks_both_questions_in_one_batch(lesson):
     y, x = torch.tensor([3, 7]), normal(2, 1, 4, 4).float()
 
     def net(x, t, y):
+        y = torch.full(t.shape, 10) if y is None else y  # as UNet reads it
         return x * (1 + y.view(-1, 1, 1, 1)) / 10 + t.view(-1, 1, 1, 1) / 1000
 
     net.labels = 10
@@ -246,7 +247,7 @@ def test_guidance_asks_both_questions_in_one_batch(lesson):
         torch.testing.assert_close(guided(net, y, w)(x, 400), free + w * (told - free))
 
 
-def test_withheld_labels_are_one_in_five(lesson):
+def test_every_second_label_is_withheld(lesson):
     seen = []
 
     def net(x, t, y):
@@ -259,7 +260,7 @@ def test_withheld_labels_are_one_in_five(lesson):
         net, torch.rand(5_000, 1, 2, 2), torch.arange(5_000) % 10
     )
     (y,) = seen
-    assert (y == 10).float().mean().item() == pytest.approx(0.2, abs=0.02)
+    assert (y == 10).float().mean().item() == pytest.approx(0.5, abs=0.02)
     kept = y != 10
     assert (y[kept] == (torch.arange(5_000) % 10)[kept]).all()
 
