@@ -136,13 +136,6 @@ def test_nothing_is_cut_in_a_wide_window_and_in_a_narrow_one(lab, reading):
     assert cut(lab) == {}
 
 
-def test_an_equation_wider_than_a_narrow_window_is_found(lab):
-    lab.write("too_wide", SAID, above=[prose("$$" + "x+" * 40 + "x$$")])
-    lab.open("too_wide", unfold=False)
-    found = cut(lab)
-    assert len(found["800 pixels"]) == 1, found
-
-
 def test_text_can_be_read_in_the_dark_theme_and_in_the_light_one(lab, reading):
     first = reading.cells.count() - 3
     reading.run(first, first + 2)
@@ -318,3 +311,10 @@ def test_nothing_came_from_another_address(lab):
     """Runs last: of all that the notebooks, their outputs and JupyterLab asked for."""
     asked = {url for url in lab.requests if not url.startswith((lab.address, "data:", "blob:"))}
     assert len(lab.requests) > 20 and not asked
+
+
+def test_an_equation_wider_than_a_narrow_window_is_found(lab):
+    lab.write("too_wide", SAID, above=[prose("$$" + "x+" * 40 + "x$$")])
+    lab.open("too_wide", unfold=False)
+    found = cut(lab)
+    assert len(found["800 pixels"]) == 1, found
