@@ -727,8 +727,7 @@ def ship_backgrounds(nets):
         cu.ship(f"10b_{kind}", nets[kind], what=text, figures=figures, lesson=slug)
 
 
-if cu.system.profile() == "full":
-    ship_backgrounds({kind: small_run(kind) for kind in ("no_ones", "noisy", "noisy_no_ones")})
+ship_backgrounds({kind: small_run(kind) for kind in ("no_ones", "noisy", "noisy_no_ones")})
 
 # %%
 from course_utils.lessons.lesson_03 import Autoencoder  # written in lesson 03, section 2
