@@ -69,7 +69,10 @@ for run in cu.runs.available("10_flow"):  # section 7 makes it
 # The mass $p_z(z)\,dz$ of a short interval goes to an interval of length $|f'(z)|\,dz$.
 # So where $f$ stretches, the points get sparser, by exactly the factor of the stretch:
 #
-# $$p(x)=p_z\bigl(f^{-1}(x)\bigr)\,\Bigl|\frac{d f^{-1}}{dx}(x)\Bigr|,\qquad \log p(x)=\log p_z(z)-\log|f'(z)|,\quad z=f^{-1}(x). \tag{1}$$
+# $$\begin{gathered}
+# p(x)=p_z\bigl(f^{-1}(x)\bigr)\,\Bigl|\frac{d f^{-1}}{dx}(x)\Bigr|, \\
+# \log p(x)=\log p_z(z)-\log|f'(z)|,\quad z=f^{-1}(x).
+# \end{gathered} \tag{1}$$
 #
 # The second term is the **ledger**.
 # Two questions decide whether a map is of use: can it be undone, and is its stretch known?
@@ -1038,7 +1041,10 @@ class ToReals(nn.Module):
 # Let the level $x\in\{0,\dots,255\}$ own the whole cell from $x$ to $x+1$: its probability is the mass that a density $p$ on $[0,256)^D$ puts there.
 # By Jensen's inequality
 #
-# $$\log P(x)=\log\int_{[0,1)^D}p(x+u)\,du\;\ge\;\mathbb E_u\log p(x+u),\qquad u\sim\mathcal U[0,1)^D. \tag{6}$$
+# $$\begin{gathered}
+# \log P(x)=\log\int_{[0,1)^D}p(x+u)\,du\;\ge\;\mathbb E_u\log p(x+u), \\
+# u\sim\mathcal U[0,1)^D.
+# \end{gathered} \tag{6}$$
 #
 # So noise $u$, fresh at each pass, turns a density into an honest bound on a probability: **uniform dequantisation**.
 # The flow's own density $p_\theta$ is one on $[0,1)^D$, where all is denser by a factor of 256 per pixel: $p(x+u)=p_\theta\bigl((x+u)/256\bigr)/256^D$.
