@@ -17,12 +17,14 @@ FREE = {
                 "05.bets",
             ),
             *("06.percentage", "07.luck", "08.marks", "08b.crossing", "09.bits", "10.share", "A.fall"),
+            *("11.dream", "11b.width"),
         ),
         "a bet: any number in the range counts",
     ),
     "01.break_lda": "an invention: any data that defeat the straight line count",
     "03.hard_to_sample": "an invention: any cloud that one Gaussian cannot imitate counts",
     "05.too_much": "an invention: any strength that stops the training counts",
+    "11b.blind": "an invention: any two far islands whose shares differ count",
 }
 """Exercises whose answer is the reader's own, so that a changed number is another right answer."""
 
@@ -238,6 +240,17 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "10b.turn": {
         "what stands at places not yet written does not matter": ("x = torch.ones_like(z)",),
+    },
+    "11.annealing": {
+        "a column of zeros, whichever it is": (
+            "log_w = torch.zeros_like(v[:, 1])",
+            "log_w = torch.zeros_like(v[:, -1])",
+        ),
+    },
+    "11b.score_matching": {
+        "torch.autograd.grad returns one entry for one input: its first is its last": (
+            "d_psi = torch.autograd.grad(psi[:, i].sum(), x, create_graph=True)[-1]",
+        ),
     },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
