@@ -1869,7 +1869,7 @@ cu.show(ax.figure, "Ten threes drawn by each of the three generative models.")
 # ## Where this stands *(deeper)*
 #
 # - **Hybrids.**
-#   One can train a model on a weighted sum of both objectives (Lasserre, Bishop and Minka, 2006), or read the ten logits of a classifier as an energy of (x, y) and train that (Grathwohl and others, 2020; lesson 11, to come).
+#   One can train a model on a weighted sum of both objectives (Lasserre, Bishop and Minka, 2006), or read the ten logits of a classifier as an energy of (x, y) and train that (Grathwohl and others, 2020; energies are lesson 11).
 # - **Generative classifiers at scale.**
 #   A diffusion model conditioned on text bounds $p(x \mid y)$, and Bayes' rule turns it into a classifier (Li and others, 2023; lesson 12, to come).
 # - **Missing values.**

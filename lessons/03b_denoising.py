@@ -764,7 +764,7 @@ cu.show(
 #
 # *The score.*
 # Vincent (2011) showed that the denoising loss trains the score; Efron (2011) named Tweedie's formula and traced it to Robbins (1956).
-# Lesson 06 learns the score at *all* noise levels with one network that is told the level; lesson 11 (to come) meets it in energy-based models.
+# Lesson 06 learns the score at *all* noise levels with one network that is told the level; lesson 11b meets it in energy-based models.
 #
 # *Training without clean data.*
 # If two independent noisy versions of each image exist, one can serve as the target of the other, because its noise averages out (Noise2Noise, Lehtinen et al., 2018).

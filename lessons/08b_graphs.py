@@ -1069,7 +1069,7 @@ cu.facts({f"edges: {name}": int(kind.sum()) for name, kind in kinds.items()})
 # **Loops.**
 # Join the parents of each node, drop the arrows, and (2) becomes a product of scores over groups of neighbours, as the CRF's: a **Markov network**.
 # Elimination works on it as well; its cost is $2^{w+1}$, where the *treewidth* $w$ is 1 for a tree, 2 for the clinic, and 28 for a grid of 28 × 28 pixels.
-# That is why lesson 11, to come, has to sample.
+# That is why lesson 11 has to sample.
 #
 # **Exercise 6 (deeper, on paper).**
 # Complete the proof of (3): why are the pairs' own frequencies the best tables for a given tree?

@@ -1549,7 +1549,7 @@ cu.table(
 #
 # **Next.**
 # A flow pays for its exact density with a map that may never tear.
-# Lesson 11, to come, gives up the density instead: an energy says only which of two pictures is better, and need not add up.
+# Lesson 11 gives up the density instead: an energy says only which of two pictures is better, and need not add up.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*
