@@ -64,7 +64,7 @@ for run in cu.runs.available("11b_ways"):  # section 2 makes it
     )
 
 # %% [markdown]
-# Both recipes are called *Langevin dynamics*, and the second stands in a widespread tutorial.
+# Both recipes are called *Langevin dynamics*; the second has a widespread tutorial's ratio of noise to step.
 # Section 2 says what it draws from.
 
 # %% [markdown]
@@ -360,13 +360,17 @@ for column, (name, pair) in enumerate(panels.items()):
         size = 40 if column == 2 else 6
         shown = x.cpu()[:1_000]
         cu.plots.scatter(shown, ax=ax, c=cu.plots.PALETTE[column], s=size)
+        if column == 2:  # many walkers in one point: say how many
+            for share, top in zip(shares(x).tolist(), means.cpu().tolist()):
+                text = f"{share:.0%}" if share > 0.01 or share == 0 else "under 1%"
+                ax.annotate(text, top, (18, 12), textcoords="offset points", fontsize=12)
         where = ("from everywhere", "from the right")[row]
         ax.set_title(f"{name}, {where}" if column == 0 else name)
 cu.show(
     fig,
     f"Walkers before and after {n_steps:,} steps on lesson 02's mixture (grey), from two "
     "starts; middle: the step of (2); right: the tutorials' ratio of noise to step. Cold "
-    "walkers stand on three points (drawn larger).",
+    "walkers stand on three points (drawn larger, with their shares).",
 )
 
 # %% tags=["figure", "slide"]
@@ -381,7 +385,7 @@ named = {
     "as printed, clipped": as_printed,
 }
 for name, x in named.items():
-    parts = ", ".join(f"{share:.0%}" for share in shares(x).tolist())
+    parts = ", ".join(f"{share:.1%}" for share in shares(x).tolist())
     rows.append([name, parts, f"{mixture_parts(x)[1].mean():.2f}"])
 cu.table(
     rows,
@@ -403,19 +407,19 @@ cu.facts(
 # %% [markdown]
 # A millionth: 1.25e-06.
 # At that temperature the walk is gradient ascent.
-# All draws sit on three tops, their log-density is higher than that of true draws, −2.15 against −2.88, and the shares only say where the walkers *started*: from everywhere 30, 45 and 25%, from the right 0, 81 and 19%.
+# All draws sit on three tops, their log-density is higher than that of true draws, −2.15 against −2.88, and the shares only say where the walkers *started*: from everywhere 30, 45 and 25%, from the right under 1, 81 and 19%.
 # **Cold draws look better than the data, and have forgotten the weights.**
 # At $T=1$ both starts end near the shares of exact draws, 49, 32 and 19%: what is left is chance (a standard error is about one point) and the step, (4).
 #
 # Taken literally, $s=10$ overshoots: without the clip no walker stays finite.
 # With it each coordinate moves by at most 0.3, and practically always by exactly that (100% of the slopes are clipped): the walkers jump about the tops.
 #
-# (In training a network may flatten its energy until the recipe works; then $E/T$, not $E$, is what was learned.
+# (In training a network may flatten its energy until the recipe works; then $E/T$, not $E$, is what was learned; in section 7 it does not.
 # The authors of Nijkamp and colleagues' *Anatomy* say so when asked ([ebm-anatomy, issue 1](https://github.com/point0bar1/ebm-anatomy/issues/1)); Du and Mordatch's code takes $s=180$ with the same noise ([issue 2](https://github.com/openai/ebm_code_release/issues/2)).)
 #
 # **What a walk cannot see.**
 # These modes overlap.
-# Between distant ones even a correct walk almost never crosses, and the shares stay those of the start.
+# Between distant ones even a correct walk almost never crosses, and the shares stay those of the start (section 5 has two such islands).
 
 
 # %% tags=["figure"]
@@ -789,7 +793,7 @@ def two_islands(n, seed):
 
 
 # %%
-def share_by_slope(seed, steps=600):
+def share_by_slope(seed, steps=4_000):
     """Share of the left island: by quadrature of E, and where walkers from everywhere end."""
     points = two_islands(20_000, seed)
     energy = learn(slope_loss, steps, seed, lambda: Energy(1, 4.0), points)
@@ -844,7 +848,7 @@ cu.table(
 )
 
 # %% [markdown]
-# The energy puts 4, 2 and 73% on the left (three seeds): no data point told it the height of one island against the other.
+# With as many steps, 4,000, the energy puts shares of 0.000, 0.002 and 0.796 on the left (three seeds): no data point told it the height of one island against the other.
 # Its walkers put about half of themselves there, because they started so.
 # Led down from wide noise, 20, 19 and 20% end on the left.
 # **The choice between the islands falls at a noise level where they are still one.**
@@ -886,7 +890,7 @@ cu.facts("KL of the pair, nats", pair_kl, "J of the pair", pair_j)
 # $$a_\theta(x)=-E_\theta(x)-\zeta-\log q(x)-\log\nu. \tag{9}$$
 #
 # Train it by cross-entropy, whose minimum over all classifiers is Bayes' answer.
-# There $-E_\theta-\zeta=\log p$ wherever $q>0$: a density, already normalised, so $\zeta$ *is* $\log Z$, although nobody has summed anything.
+# There $-E_\theta-\zeta=\log p$ if $q>0$ everywhere (a Gaussian is, on paper): a density, already normalised, so $\zeta$ *is* $\log Z$, although nobody has summed anything.
 # Slopes forget a constant; odds do not.
 # This is **noise-contrastive estimation** (Gutmann and Hyvärinen 2010).
 #
@@ -957,7 +961,7 @@ for card in cu.runs.available("11b_ways"):
 def my_width():
     """Your guess: 0.25, 0.5, 1, 2, 4, 8 or 16."""
     ### BEGIN SOLUTION
-    return 2
+    return 1  # a guess: the figure below measures
     ### END SOLUTION
 
 
@@ -1018,7 +1022,8 @@ for run in cu.runs.available("11b_ways"):
             heights = sorted(kl + error for kl, error in zip(kls, errors))
             rights = three(name, "right")
             sizes = sorted(abs(error) for error in errors)
-            rows.append([value, sizes[1], heights[1], sorted(kls)[1], sum(rights) / 3])
+            medians = [sorted(seeds)[1] for seeds in (kls, rights)]
+            rows.append([value, sizes[1], heights[1], *medians])
             ax.plot([value] * 3, sizes, ".", color=colours[0])
             ax.plot([value] * 3, kls, ".", color=colours[1])
         columns = list(zip(*rows))
@@ -1035,7 +1040,7 @@ for run in cu.runs.available("11b_ways"):
             [
                 kind,
                 "error of log Z",
-                "log p − learned, at data",
+                "mean of log p + E + ζ at data",
                 "KL, nats",
                 "classifier right",
             ],
@@ -1053,8 +1058,8 @@ left.set_title("wider is forgiven, narrower is not")
 right_ax.set(xlabel="noise shifted by", title="far noise: a perfect classifier, a wrong log Z")
 cu.show(
     fig,
-    "Error of log Z and KL for twelve kinds of noise; dots: seeds; grey line: 0.05. Left: only "
-    "narrow noise fails. Right: the better the classifier, the worse log Z.",
+    "Error of log Z and KL for twelve kinds of noise; dots: seeds; grey line: 0.05. Left: "
+    "narrow noise fails by nats, wide noise by tenths. Right: from a shift of 4 on by nats.",
 )
 
 # %% tags=["figure"]
@@ -1080,18 +1085,18 @@ for run in cu.runs.available("11b_ways"):
 # With the data's own width the error of $\log Z$ is 0.005 and KL 0.025 after 400 steps, the least of all widths; but the seeds of twice the width overlap with it.
 # Wider noise costs little at first: KL is 0.036 at 2 and 0.088 at 4; at 16 the classifier is right in 99.2% of its answers, $\log Z$ is 0.215 off and KL is 0.297.
 #
-# Narrower noise fails: at half the width the learned heights are still right to 0.4 nats *where the data lie*.
+# Narrower noise fails: at half the width the learned heights are on average still right to 0.4 nats *where the data lie*.
 # Outside, where neither data nor noise fall, nobody asks and $E$ runs down: there the quadrature finds most of the mass, and its $\log Z$ is 6.9, 1.8 and 9.2 nats larger than the learned one (three seeds).
 #
 # Shifted by 8 the classifier is right in 99.9%; the learned $\log Z$ is 11.4, 4.5 and 6.5 nats too small, and the log-density at the data 2.2 nats too high (median).
-# All 12 trainings with a shift of 6 or more err on this side, by 3.4 to 11.8 nats.
+# All 12 trainings with a shift of 6 or more (three seeds, four settings) err on this side, by 3.4 to 11.8 nats.
 # Where nobody looks $E$ may run up or down, but only running down makes mass, and the quadrature finds it.
 # The sign is no correction: another seed, another number.
 #
 # In the limit of many points and steps every noise that covers the data gives the right $Z$, but that limit is far away.
 # A point pulls at $E$ with the probability that the classifier gives to the wrong answer.
 # Only about one in a thousand is misjudged, and the others hardly pull: after ten times as many steps $\log Z$ is 11.8, 3.4 and 5.1 nats too small, much as before.
-# **Where classifying is easy, little is learned about the density.**
+# **Where noise lies beside the data, classifying is easy, and little is learned about the density.**
 #
 # What noise contrast cannot see is every place that noise never visits, and a Gaussian never visits anything like an image.
 # Two ways out: many steps from noise to data, each a hard comparison (as in annealing and in diffusion), or noise that moves towards the data.
@@ -1225,15 +1230,17 @@ for name, (energy, closed) in models.items():
 cu.table(
     rows,
     ["learned by", "KL, nats", "shipped, three seeds", "log Z", "log Z, learned", "cannot see"],
-    "Lesson 02's mixture; KL and log Z by quadrature.",
+    "Lesson 02's mixture; KL and log Z by quadrature. Last column: from sections 2 to 6.",
 )
 cu.facts("walkers of a millionth: KL of exp(−E/T), million nats", cold_kl / 1e6, digits=2)
 
 # %% [markdown]
 # The modes of this mixture overlap, and every way at the right temperature succeeds: KL is 0.003 nats by score matching, 0.005 to 0.007 by noise contrast, 0.028 to 0.031 by walkers (three seeds each; the numbers of steps differ, and nothing was tuned).
 #
-# At a millionth the training finds an energy whose *tops* lie where the data are; what lies between the tops was never asked.
-# Read as $e^{-E}$ it is 0.758 to 1.048 nats from the data (three seeds, and it moves with rounding); read as its walkers read it, $e^{-E/T}$, 0.78 million: neither is a density of these data.
+# Walkers end ten times as far off as the others; that their step of 0.1 widens narrow modes, (4), is a likely cause, not tried.
+#
+# At a millionth the training asks only where the valleys of the energy lie, not how they compare.
+# Read as $e^{-E}$ it is 0.758 to 1.048 nats from the data (three seeds; rounding moves it); read as its walkers read it, $e^{-E/T}$, 0.78 million (seed 0): neither is a density of these data.
 # Such a model can make good pictures, if it is always drawn with the walk it was trained with; what it cannot give is a likelihood, an odds, an anomaly score.
 
 # %% [markdown]
@@ -1547,9 +1554,10 @@ cu.table(rows, ["codes", "accuracy"], f"{caption} ± over five draws of the hund
 
 # %% [markdown]
 # On the bound the shipped stack gains 0.041 ± 0.015 nats over the first machine alone, annealed backwards 0.051 ± 0.012; the start was 0.015 behind, for the pixels that it dropped.
+# (Forwards errs towards more gain on average, backwards towards less, if the chains begin with exact draws; where the two are crossed and far apart, after 600 steps, they do not.)
 # The gain is tiny, positive in both directions (one training), and could only be seen because the ladder between the two machines is short: its $\log w$ has a spread of 0.191.
 # Two separate estimates of $\log Z$ would drown it.
-# (600 steps with fewer chains, at a constant rate, lose more than a nat; from which side one anneals matters there.)
+# (600 steps with fewer chains, at a constant rate, lose more than a nat.)
 # With 100 labels a linear classifier is right in 77.3% from pixels, in 83.8% from the first layer's codes, and in 79.4% from the second's, which started from pixels (transposed).
 #
 # Why it mattered in 2006: networks of many layers could not be trained from random weights, and this stack gave them a start.
@@ -1578,9 +1586,7 @@ cu.show(
     "with its first row.",
 )
 same = {name: (kind == kinds[0]).float().mean() for name, kind in zip(names, kinds)}
-cu.facts(
-    {f"still the class of the start, {name}": f"{share:.0%}" for name, share in same.items()}
-)
+cu.facts({f"read as in the first row, {name}": f"{same[name]:.0%}" for name in names[1:]})
 
 
 def draw_stack(n):

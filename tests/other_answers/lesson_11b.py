@@ -57,7 +57,7 @@ def contrast_by_bayes(energy, log_z, log_q, nu):
 
 
 def width_whole():
-    return 1
+    return 16
 
 
 def width_numpy():
