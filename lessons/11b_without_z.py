@@ -1237,7 +1237,7 @@ cu.facts("walkers of a millionth: KL of exp(−E/T), million nats", cold_kl / 1e
 # %% [markdown]
 # The modes of this mixture overlap, and every way at the right temperature succeeds: KL is 0.003 nats by score matching, 0.005 to 0.007 by noise contrast, 0.028 to 0.031 by walkers (three seeds each; the numbers of steps differ, and nothing was tuned).
 #
-# Walkers end ten times as far off as the others; that their step of 0.1 widens narrow modes, (4), is a likely cause, not tried.
+# Walkers end four to ten times as far off as the others; that their step of 0.1 widens narrow modes, (4), is a likely cause, not tried.
 #
 # At a millionth the training asks only where the valleys of the energy lie, not how they compare.
 # Read as $e^{-E}$ it is 0.758 to 1.048 nats from the data (three seeds; rounding moves it); read as its walkers read it, $e^{-E/T}$, 0.78 million (seed 0): neither is a density of these data.
@@ -1627,7 +1627,7 @@ cu.enter(
 # Z is the number that compares everything with everything, and each way around it leaves something uncompared.
 #
 # **Next.**
-# Lesson 12 adds a condition: *draw a 7*.
+# Lesson 12, to come, adds a condition: *draw a 7*.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*
