@@ -13,7 +13,14 @@ mutate [NN …]    change one thing at a time in the exercises' references; list
 arena [NN …]     time the models that entered the arena, all in one go on this machine
 bench [WORD …]   measure the lessons' times for the README's table, then everything in docs/speed.md;
                  `bench lessons` or `bench speed [--only PART …]` does one of the two
-setup            only make .venv
+pages [papers --to DIR]  gather the run sheets' questions in teaching/README.md; or write the students' list of papers
+slides NN […]    a lesson as a deck of slides, one file that needs no network: build/slides, or --to DIR
+handout NN […]   a lesson as one page of HTML for people without Python: build/handouts, or --to DIR
+assignment 1 --variant 7 --to DIR   hand out an assignment: DIR becomes (or is) a class folder of nbgrader
+nbgrader DIR WORD …   nbgrader's own words in a class folder (zip_collect, autograde, …; `lab` marks by hand)
+marks DIR 1      the mark sheet of an assignment
+midterm --seed 3 --minutes 180 --to DIR   compose a mid-term and its solution, as notebooks and printable pages
+setup [teach]    only make .venv; with `teach` also what a lecturer needs (nbgrader, live slides)
 update           copy the notebooks you have run or edited to runs/notebooks, then pull the newest course
 bundle DIR       gather the course and all its packages in DIR, for a room without a network
 test-bundle [DIR]  install from a bundle with no index and run a lesson (it gathers one first, or tries DIR)
@@ -111,8 +118,9 @@ class SignOfLife:
         self.thread.join()
 
 
-def install() -> None:
-    """Create .venv and install the course into it; afterwards .venv carries a stamp of what was installed."""
+def install(extras: str = "dev") -> None:
+    """Create .venv and install the course with these extras into it; afterwards .venv carries a stamp of what was
+    installed."""
     free = shutil.disk_usage(ROOT).free / 2**30
     if free < NEEDED_GB and not venv_python().exists():
         fail(
@@ -127,7 +135,7 @@ def install() -> None:
             fail(explain_failed_venv(f"{made.stdout}\n{made.stderr}"))
     pip = [str(venv_python()), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     source = ["--no-index", "--find-links", str(WHEELS)] if WHEELS.is_dir() else []
-    command = [*pip, *source, "-c", "constraints.txt", "-e", ".[dev]"]
+    command = [*pip, *source, "-c", "constraints.txt", "-e", f".[{extras}]"]
     scratch = VENV / "tmp"  # pip's own, so that what it leaves when it is killed is found and removed
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -140,7 +148,7 @@ def install() -> None:
     if done.returncode:
         fail(explain_failed_install(done.stdout))
     (VENV / OWNER).write_text(str(ROOT))
-    STAMP.write_text(fingerprint())
+    STAMP.write_text(f"{fingerprint()}\n{extras}")
 
 
 def refuse_foreign_environment() -> None:
@@ -151,16 +159,17 @@ def refuse_foreign_environment() -> None:
         fail(f"this .venv belongs to {owner}; remove the link .venv here, and run the same command again.")
 
 
-def ensure_environment() -> str:
-    """Make .venv if it is missing or out of date; return its interpreter. Does nothing slow when nothing
-    changed."""
+def ensure_environment(extra: str = "") -> str:
+    """Make .venv if it is missing, out of date or without `extra`; return its interpreter. Does nothing slow when
+    nothing changed. An extra that was once installed stays."""
     refuse_foreign_environment()
     if sys.version_info < NEEDED_PYTHON:
         have, need = (".".join(map(str, v)) for v in (sys.version_info[:2], NEEDED_PYTHON))
         fail(f"this is Python {have}; the course needs {need} or newer: run it as `python{need} tasks.py …`.")
-    current = STAMP.read_text() if STAMP.exists() else ""
-    if current != fingerprint() or not venv_python().exists():
-        install()
+    current, _, have = (STAMP.read_text() if STAMP.exists() else "").partition("\n")
+    extras = ",".join(sorted({"dev", *have.split(","), extra} - {""}))
+    if current != fingerprint() or (extra and extra not in have.split(",")) or not venv_python().exists():
+        install(extras)
     return str(venv_python())
 
 
@@ -188,6 +197,8 @@ LAB = {
     "@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"},
     # A notebook keeps its widgets when it is saved, and shows them again without a kernel.
     "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
+    # A lesson's cells are taller than a slide: live slides (extra `teach`) scroll.
+    "jupyterlab-rise:plugin": {"scroll": True, "center": False},
 }
 
 
@@ -228,7 +239,7 @@ def test(arguments: list) -> int:
     `--all` leaves out nothing of what ordinary runs do by turns (weekly; half an hour). `--record` notes how
     long each file took, by which later runs order them.
     """
-    python = ensure_environment()
+    python = ensure_environment("teach")
     if run([python, "-m", "ruff", "check", "."]) or run(
         [python, "-m", "ruff", "format", "--check", "--quiet", "."]
     ):
@@ -301,9 +312,46 @@ def bench(arguments: list) -> int:
     return 0
 
 
-def setup(_arguments: list) -> int:
-    """Make .venv and stop."""
-    print(f"Ready: {ensure_environment()}")
+def pages(arguments: list) -> int:
+    """Bring the lecturer's pages up to date, or write the students' list of papers."""
+    return run([ensure_environment(), "tools/class_pages.py", *arguments])
+
+
+def slides(arguments: list) -> int:
+    """Make decks of slides that need no network."""
+    return run([ensure_environment("teach"), "tools/slides.py", *arguments])
+
+
+def handout(arguments: list) -> int:
+    """Make pages that need neither Python nor a network."""
+    return run([ensure_environment("teach"), "tools/handout.py", *arguments])
+
+
+def assignment(arguments: list) -> int:
+    """Hand out an assignment."""
+    return run([ensure_environment("teach"), "tools/assignment.py", "assignment", *arguments])
+
+
+def nbgrader(arguments: list) -> int:
+    """Run nbgrader in a class folder."""
+    return run([ensure_environment("teach"), "tools/assignment.py", "nbgrader", *arguments])
+
+
+def marks(arguments: list) -> int:
+    """Print the mark sheet of an assignment."""
+    return run([ensure_environment("teach"), "tools/assignment.py", "marks", *arguments])
+
+
+def midterm(arguments: list) -> int:
+    """Compose a mid-term and its solution."""
+    return run([ensure_environment("teach"), "tools/midterm.py", *arguments])
+
+
+def setup(arguments: list) -> int:
+    """Make .venv and stop; `teach` asks for what a lecturer needs, too."""
+    if arguments not in ([], ["teach"]):
+        fail(f"`setup` takes nothing, or the word teach, not {' '.join(arguments)!r}.")
+    print(f"Ready: {ensure_environment(*arguments)}")
     return 0
 
 
@@ -338,6 +386,13 @@ WORDS = (
     mutate,
     arena,
     bench,
+    pages,
+    slides,
+    handout,
+    assignment,
+    nbgrader,
+    marks,
+    midterm,
     setup,
     update,
     bundle,

@@ -20,6 +20,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = ("assessment", "tests/assessment")  # a bundle goes to students, and these hold solutions
 NOWHERE = "http://127.0.0.1:9"  # the discard port: whatever asks this proxy is refused at once
 INSTALL = """\
 {name} {version}, with all it needs
@@ -33,17 +34,20 @@ be there. Copy the folder to the machine's own disk first. In an environment of 
 
     python -m pip install --no-index --find-links wheels -c constraints.txt -e ".[dev]"
 
+The assessments with their solutions are left out: a bundle is for students.
+
 To add the wheels for another system or Python, run `python tasks.py bundle DIR` there with this folder as DIR.
 """
 
 
 def requirements(root: Path = ROOT) -> list[str]:
-    """Return what must be gathered: the dependencies, those of the extra `dev`, and what builds the
-    package."""
+    """Return what must be gathered: the dependencies, those of the extras `dev` and `teach`, and
+    what builds the package."""
     table = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = table["project"]
-    extra = project.get("optional-dependencies", {}).get("dev", [])
-    return [*project.get("dependencies", []), *extra, *table["build-system"]["requires"]]
+    extras = project.get("optional-dependencies", {})
+    needed = [*extras.get("dev", []), *extras.get("teach", [])]
+    return [*project.get("dependencies", []), *needed, *table["build-system"]["requires"]]
 
 
 def copy_course(folder: Path, root: Path = ROOT) -> None:
@@ -57,8 +61,9 @@ def copy_course(folder: Path, root: Path = ROOT) -> None:
             f"Note: {len(changed.stdout.splitlines())} changes that are not committed are left out.",
             flush=True,
         )
+    kept = [".", *(f":(exclude){name}" for name in LEFT_OUT)]
     archive = subprocess.run(
-        ["git", "archive", "--format=tar", "HEAD"], cwd=root, check=True, capture_output=True
+        ["git", "archive", "--format=tar", "HEAD", "--", *kept], cwd=root, check=True, capture_output=True
     )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")

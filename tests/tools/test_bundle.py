@@ -102,10 +102,29 @@ def test_a_bundle_never_spills_into_another_folder(course, tmp_path):
         bundle.copy_course(tmp_path / "room", tmp_path)
 
 
+def test_the_students_copy_holds_no_solutions(tmp_path):
+    course = tmp_path / "course"
+    for name in (
+        "assessment/assignment_1.py",
+        "tests/assessment/answers.py",
+        "tests/test_a.py",
+        "lessons/00.py",
+    ):
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).write_text("1\n")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "All"]):
+        subprocess.run(["git", *words], cwd=course, check=True)
+    bundle.copy_course(tmp_path / "room", course)
+    found = {path.name for path in (tmp_path / "room").rglob("*.py")}
+    assert found == {"test_a.py", "00.py"} and not (tmp_path / "room" / "assessment").exists()
+
+
 def test_everything_that_an_install_asks_for_is_gathered():
     wanted = bundle.requirements()
     assert all(
-        any(r.startswith(name) for r in wanted) for name in ("torch>", "jupyterlab>", "pytest>", "setuptools")
+        any(r.startswith(name) for r in wanted)
+        for name in ("torch>", "jupyterlab>", "pytest>", "nbgrader>", "setuptools")
     )
 
 

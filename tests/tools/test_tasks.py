@@ -50,6 +50,38 @@ def test_the_environment_is_made_once_and_not_again(fresh):
     assert len(calls) == made
 
 
+def test_what_a_lecturer_needs_comes_when_it_is_asked_for_and_stays(fresh, monkeypatch):
+    calls, _ = fresh
+    tasks.ensure_environment()
+    made = len(calls)
+    tasks.ensure_environment("teach")
+    assert calls[-1][-2:] == ["-e", ".[dev,teach]"] and len(calls) == made + 1
+    tasks.ensure_environment("teach")
+    tasks.ensure_environment()
+    assert len(calls) == made + 1
+    monkeypatch.setattr(tasks, "fingerprint", lambda: "changed")
+    tasks.ensure_environment()
+    assert calls[-1][-2:] == ["-e", ".[dev,teach]"]
+
+
+def test_an_environment_of_an_earlier_course_is_completed(fresh):
+    """Before there was a choice, the stamp held the hash alone."""
+    calls, _ = fresh
+    tasks.ensure_environment()
+    tasks.STAMP.write_text(tasks.fingerprint())
+    made = len(calls)
+    tasks.ensure_environment()
+    assert len(calls) == made
+    tasks.ensure_environment("teach")
+    assert calls[-1][-2:] == ["-e", ".[dev,teach]"]
+
+
+@pytest.mark.parametrize("words", [["teech"], ["teach", "now"]])
+def test_setup_knows_one_word(fresh, words):
+    with pytest.raises(SystemExit, match="takes nothing, or the word teach"):
+        tasks.setup(words)
+
+
 def test_changed_dependencies_install_again(fresh, monkeypatch):
     calls, _ = fresh
     tasks.ensure_environment()
