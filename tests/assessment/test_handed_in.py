@@ -158,6 +158,19 @@ def test_a_file_is_collected_with_its_name_and_time(tmp_path):
     assert later["student_id"] == "eve" and (later["timestamp"] - found["timestamp"]).seconds == 60
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "eve.zip>notebooks/.ipynb_checkpoints/assignment_1-checkpoint.ipynb",
+        "eve.zip>__MACOSX/._eve_assignment_1.ipynb",
+        ".ipynb_checkpoints/eve_assignment_1-checkpoint.ipynb",
+    ],
+)
+def test_checkpoints_and_shadows_are_nobodys_notebook(tmp_path, caplog, inside):
+    assert collector(tmp_path)(inside) is None
+    assert not caplog.text and marks._sent(tmp_path / "downloaded" / NAME) == {}
+
+
 def test_what_is_no_notebook_is_passed_over_and_named(tmp_path, caplog):
     collect = collector(tmp_path)
     assert collect("sets_assignment_1.npz") is None and collect("assignment_1.ipynb") is None
@@ -230,8 +243,12 @@ def test_the_sheet_tells_of_files_that_came_again_or_were_not_taken(marked):
         os.utime(path, 2 * (1_793_527_200 + 86_400 * days,))  # 2026-11-01 10:00 UTC, and a day later
     (marked / "notes" / NAME).mkdir(parents=True)
     (marked / "notes" / NAME / "ada.txt").write_text("p4b_answer: stopped after 60 s\n")
+    broken = archive.parent / "extracted" / "all" / "ivy_assignment_1.ipynb"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
     assert marks.remarks(marked, NAME) == [
         "bob: handed in again, not graded again",
+        "ivy: handed in, not graded",  # she was in a zip, and no notebook
         "max: handed in, not graded",
         "ada: p4b_answer: stopped after 60 s",
     ]

@@ -24,6 +24,11 @@ FOLDERS = {"", "notebooks", "release"}
 MARK = re.compile(r"[\W_]*(?:\d+_assignsubmission_\w+|assignment_\d).*", re.IGNORECASE)
 
 
+def is_hidden(inside: Path) -> bool:
+    """Whether a file is one that nobody handed in on purpose: checkpoints of Jupyter, shadows of macOS."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in inside.parts)
+
+
 def student_of(inside: Path) -> str:
     """Return the student's name in a file's path below the archive, or "".
 
@@ -64,7 +69,7 @@ class Collector(FileNameCollectorPlugin):
         at = len(parts) - 1 - parts[::-1].index("extracted")
         inside, assignment = Path(*parts[at + 1 :]), parts[at - 1]
         student = student_of(inside)
-        if path.suffix != ".ipynb" or not student:
+        if path.suffix != ".ipynb" or not student or is_hidden(inside):
             return None
         if not readable(path):
             self.log.error("%s is no notebook: ask %s for it again.", inside, student)

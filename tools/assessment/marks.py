@@ -81,14 +81,7 @@ def _notebook(folder: Path, name: str, student: str) -> Path:
 def remarks(folder: Path, name: str) -> list[str]:
     """Return what a lecturer should know beside the marks, a line each: what is not collected or not graded, what
     came again, and what happened to single notebooks."""
-    from tools.assessment.handed_in import student_of
-
-    archive = folder / "downloaded" / name / "archive"
-    lines, sent = [], {}
-    for path in sorted(p for p in archive.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        if path.suffix != ".zip":  # a zip has any number of students inside
-            student = student_of(path.relative_to(archive))
-            sent[student] = max(sent.get(student, 0.0), path.stat().st_mtime)
+    lines, sent = [], _sent(folder / "downloaded" / name)
     for student in sorted(
         {*sent, *(p.name for p in (folder / "submitted").glob("*") if (p / name).is_dir())}
     ):
@@ -103,6 +96,20 @@ def remarks(folder: Path, name: str) -> list[str]:
     for path in sorted((folder / "notes" / name).glob("*.txt")):
         lines += [f"{path.stem}: {line}" for line in path.read_text(encoding="utf-8").splitlines()]
     return lines
+
+
+def _sent(folder: Path) -> dict[str, float]:
+    """{student: time of the newest file}, 0 for what came in a zip, whose files have the time of their copying."""
+    from tools.assessment.handed_in import is_hidden, student_of
+
+    found = {}
+    for part in ("archive", "extracted"):
+        for path in (folder / part).rglob("*"):
+            inside = path.relative_to(folder / part)
+            if path.is_file() and path.suffix != ".zip" and not is_hidden(inside):
+                time = path.stat().st_mtime if part == "archive" else 0.0
+                found[student_of(inside)] = max(found.get(student_of(inside), 0.0), time)
+    return found
 
 
 def _when(folder: Path) -> float:
