@@ -109,12 +109,32 @@ def test_the_curves_of_a_training_call_are_captioned_by_its_line_of_text():
     assert outputs.caption_problems(trained) == []
 
 
+def png(level):
+    """A small grey ramp as base64 text, packed at zlib's `level`."""
+    buffer = io.BytesIO()
+    ramp = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
+    Image.fromarray(ramp).save(buffer, format="PNG", compress_level=level, dpi=(150, 150))
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+PNG = outputs.clean([data(image_png=png(1))])[0]["data"]["image/png"]
+
+
+def test_pictures_are_packed_small_and_stay_the_same():
+    assert len(PNG) <= len(png(9)) < len(png(0))
+    before, after = (
+        Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB").tobytes() for text in (png(0), PNG)
+    )
+    assert before == after
+    assert outputs.clean([data(image_png=png(0))])[0]["data"]["image/png"] == PNG
+
+
 def test_the_curve_of_a_lonely_loss_is_dropped_and_its_line_stays():
     lonely = data(
-        image_png="aaaa", text_plain="Logged values of ae: 1,000 steps · 3.4 s, 289 steps/s · loss 36.14"
+        image_png=PNG, text_plain="Logged values of ae: 1,000 steps · 3.4 s, 289 steps/s · loss 36.14"
     )
     pair = data(
-        image_png="aaaa", text_plain="Logged values of vae: 9 steps · 3 s, 3 steps/s · loss 105 · kl 20.1"
+        image_png=PNG, text_plain="Logged values of vae: 9 steps · 3 s, 3 steps/s · loss 105 · kl 20.1"
     )
     line = stream("ae: 1,000 steps · 3.4 s, 289 steps/s · loss 36.14")
     assert outputs.clean([lonely, line]) == [line]

@@ -395,13 +395,24 @@ def test_no_picture_is_wider_than_the_page(inches, pixels):
     assert tuple(fig.get_size_inches()) == (inches, 2) and fig.dpi == plt.rcParams["figure.dpi"]
 
 
-def test_the_smaller_way_is_taken():
-    fig = line()
-    image = pictures._rendered(fig, DPI)
-    taken = len(Picture.of(fig).png)
+def test_what_is_kept_is_packed_the_smaller_way_and_stays_the_same_picture():
+    picture = Picture.of(line(), "A line.")
+    kept = pictures.packed(picture.png)
+    with Image.open(io.BytesIO(picture.png)) as shown, Image.open(io.BytesIO(kept)) as packed:
+        assert packed.mode == shown.mode and packed.size == shown.size
+        assert packed.convert("RGB").tobytes() == shown.convert("RGB").tobytes()
+        assert packed.info["dpi"] == pytest.approx(shown.info["dpi"])
+        buffer = io.BytesIO()
+        shown.save(buffer, format="PNG", compress_level=9)
+    assert len(kept) < len(buffer.getvalue()) < len(picture.png)
+    assert pictures.packed(kept) == kept, "packing once is enough"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_transparent_picture_is_packed_as_it_is(mode):
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=9)
-    assert taken < len(buffer.getvalue())
+    Image.new(mode, (9, 9)).save(buffer, format="PNG")
+    assert pictures.packed(buffer.getvalue()) == buffer.getvalue()
 
 
 def test_a_picture_knows_its_size_and_caption():

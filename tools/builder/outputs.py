@@ -10,6 +10,8 @@ from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from nbformat import from_dict
 from PIL import Image
 
+from course_utils.plots.picture import packed
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MAX_CELL_KB = 400
 MAX_NOTEBOOK_KB = 1500
@@ -35,7 +37,8 @@ def clean(outputs: list, quiet: bool = False) -> list:
     Widget views are stripped (an output that was nothing else vanishes), consecutive pieces of one stream are
     merged, and of a line that was rewritten (a progress bar) the last state stays. The curve of a training
     call that logged nothing but its loss is dropped: the line below it says where the loss ended. `quiet` (a
-    cell's tag) drops all curves of training calls: a figure that the lesson does not read is deleted.
+    cell's tag) drops all curves of training calls: a figure that the lesson does not read is deleted. PNG
+    pictures are packed as small as they go, pixel by pixel the same.
     """
     kept = []
     for output in outputs:
@@ -47,9 +50,16 @@ def clean(outputs: list, quiet: bool = False) -> list:
             output.get("metadata", {}).pop(WIDGET_VIEW, None)
             if set(output["data"]) <= {"text/plain"}:
                 continue
+        if picture := output.get("data", {}).get("image/png"):
+            output["data"]["image/png"] = _packed(picture)
         kept.append(output)
     cell, _ = CoalesceStreamsPreprocessor().preprocess_cell(from_dict({"outputs": kept}), {}, 0)
     return [output for output in cell.outputs if output.output_type != "stream" or output.text]
+
+
+def _packed(picture: str) -> str:
+    """The same PNG as base64 text, packed as small as it goes; line breaks in it are dropped."""
+    return base64.b64encode(packed(base64.b64decode(picture))).decode("ascii")
 
 
 def texts(notebook) -> list[tuple[str, str]]:
