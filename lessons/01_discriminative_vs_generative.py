@@ -511,7 +511,7 @@ cu.show(
 # A Gaussian has one hump, so halfway between two ways of writing is a highly probable place for it, while hardly anybody writes there.
 #
 # **An image given a caption** is the same $p(x \mid y)$ with a sentence as y.
-# Almost every caption is new, so one needs a network that turns *any* caption into a distribution with many humps (lessons 12 and 15, to come).
+# Almost every caption is new, so one needs a network that turns *any* caption into a distribution with many humps (lesson 12, and 15, to come).
 #
 # Next comes the opponent: a neural network trained to give $p(y \mid x)$ from the same images.
 
@@ -1871,7 +1871,7 @@ cu.show(ax.figure, "Ten threes drawn by each of the three generative models.")
 # - **Hybrids.**
 #   One can train a model on a weighted sum of both objectives (Lasserre, Bishop and Minka, 2006), or read the ten logits of a classifier as an energy of (x, y) and train that (Grathwohl and others, 2020; energies are lesson 11).
 # - **Generative classifiers at scale.**
-#   A diffusion model conditioned on text bounds $p(x \mid y)$, and Bayes' rule turns it into a classifier (Li and others, 2023; lesson 12, to come).
+#   A diffusion model conditioned on text bounds $p(x \mid y)$, and Bayes' rule turns it into a classifier (Li and others, 2023; lesson 12b does it with exact likelihoods).
 # - **Missing values.**
 #   With enough data and a flexible learner almost any way of filling is Bayes optimal in the limit (Le Morvan and others, 2021).
 # - **Foreign inputs.**

@@ -1641,7 +1641,7 @@ cu.facts(
 # Locatello et al. (2019) showed that without labels or assumptions nothing in the objective can single out the true causes; the axes that a VAE does find come from the diagonal encoder (Rolinek et al., 2019).
 #
 # **Labels.**
-# The conditional VAE is from Sohn et al. (2015); lesson 12, to come, compares it with other ways to tell a model what you want.
+# The conditional VAE is from Sohn et al. (2015); lesson 12 compares it with other ways to tell a model what you want.
 
 # %% [markdown]
 # ## Recap *(core)*

@@ -1820,7 +1820,7 @@ cu.show(ax.figure, "Twelve validation digits, and the first twelve draws of each
 # %% [markdown]
 # At 56.9 the flow is last of this table.
 # Its strokes are sharp, and many drawings are no digits: local structure is right, the whole is not.
-# By bits a pixel the flow is 0.2 behind lesson 09b's model; by the Fréchet distance they are far apart, and diffusion, which has no bits in our table, is ahead of both.
+# By bits a pixel the flow is 0.2 behind lesson 09b's model; by the Fréchet distance they are far apart, and diffusion is ahead of both.
 # (The VAE draws binary pixels, and binarised training digits are themselves 11.7 away.)
 # Lesson 10b is about this gap.
 #

@@ -1627,7 +1627,7 @@ cu.enter(
 # Z is the number that compares everything with everything, and each way around it leaves something uncompared.
 #
 # **Next.**
-# Lesson 12, to come, adds a condition: *draw a 7*.
+# Lesson 12 adds a condition: *draw a 7*.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*

@@ -17,7 +17,7 @@ FREE = {
                 "05.bets",
             ),
             *("06.percentage", "07.luck", "08.marks", "08b.crossing", "09.bits", "10.share", "A.fall"),
-            *("11.dream", "11b.width"),
+            *("11.dream", "11b.width", "12b.bet"),
         ),
         "a bet: any number in the range counts",
     ),
@@ -251,6 +251,35 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         "torch.autograd.grad returns one entry for one input: its first is its last": (
             "d_psi = torch.autograd.grad(psi[:, i].sum(), x, create_graph=True)[-1]",
         ),
+    },
+    "12.slant": {
+        "pages are 28 by 28, and whole numbers broadcast as floats do": (
+            "rows = torch.arange(x.shape[1], device=x.device)[:, None]",
+            "rows = torch.arange(x.shape[2], dtype=x.dtype, device=x.device)[:, None]",
+            "columns = torch.arange(x.shape[2], device=x.device)",
+            "columns = torch.arange(x.shape[1], dtype=x.dtype, device=x.device)",
+        ),
+        "any small number keeps a page without ink at 0": (
+            "mass = x.sum((1, 2)).clamp(min=2e-06)",
+            "mass = x.sum((1, 2)).clamp(min=5e-07)",
+            "return (x * across * down).sum((1, 2)) / (x * down ** 2).sum((1, 2)).clamp(min=2e-06)",
+            "return (x * across * down).sum((1, 2)) / (x * down ** 2).sum((1, 2)).clamp(min=5e-07)",
+        ),
+        "Σ x (r − r̄) is 0, so μ11 does not depend on where columns are measured from": (
+            "across = columns + ((x * columns).sum((1, 2)) / mass)[:, None, None]",
+            "across = columns - ((x * columns).sum((1, 2)) * mass)[:, None, None]",
+            "across = columns - ((x * columns).mean((1, 2)) / mass)[:, None, None]",
+        ),
+    },
+    "12.withhold": {
+        "differ with probability 0": ("return torch.where(u <= share, torch.nan, order)",),
+    },
+    "12.coverage": {
+        "distances among the same points are a symmetric matrix": (
+            "radius = torch.cdist(mine, mine).kthvalue(k + 1).values",
+            "radius = torch.cdist(mine, mine).kthvalue(k + 1, dim=0).values",
+        ),
+        "differ with probability 0": ("shares.append((nearest <= radius).double().mean())",),
     },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
