@@ -1040,6 +1040,9 @@ cu.show(
     "Your digit, ten times; below, its code in five families decoded as 0 to 9, the class told "
     "and nothing else.",
 )
+
+# %% tags=["figure"]
+# @title Table: how much of a hand the code keeps
 card = cu.runs.load("12b_hands")
 rows = []
 for name, title in NAMES.items():
