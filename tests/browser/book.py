@@ -44,6 +44,7 @@ class Book:
         self.page.wait_for_function(
             r"([e, before]) => /\d/.test(e.innerText) && e.innerText != before",
             arg=[prompt.element_handle(), before],
+            timeout=240_000,  # the cells above may train for a moment, on a machine that does other things
         )
 
     def output(self, index: int) -> str:
