@@ -1619,6 +1619,7 @@ cu.facts("exact mean above one exact draw, dB", f"{one:.2f}")
 # **Test digits.**
 # The regressor changes ends: first in decibels, 14.4, even before the best of eight draws, and last in log-loss, 0.93, close behind diffusion, 0.84.
 # The PixelCNN is first in log-loss, 0.39; the mixture, 0.46, is as good as eight votes drawn by the half-reader itself.
+# (In the figure the PixelCNN's eight differ, the mixture's are nearly one 5, and the regressor has one answer, a blur.)
 # (Sure of itself, with one vote for eight, a regressor cannot be otherwise: eight equal answers get 0.20 or 3.91.)
 #
 # **Judge by squared error, and the mean wins; judge by votes, and the draws do.**

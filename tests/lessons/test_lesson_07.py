@@ -3,12 +3,14 @@ board."""
 
 import math
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 
 import course_utils as cu
 from course_utils import metrics, runs
+from course_utils.system.folders import ROOT
 from tests.lessons.lesson_functions import load
 
 solutions = load("07", "frechet", "precision_recall", "paired_difference", "densest")
@@ -232,3 +234,37 @@ def test_nobody_beats_the_front_and_the_front_beats_all_others():
 def test_every_model_on_the_board_has_entered():
     entered = {entry.name for entry in cu.arena.entries()}
     assert {run.name for run in runs.available(samples=True)} <= entered
+
+
+def tables():
+    """Every table in the executed notebook: its first row, and the others by their first cell."""
+    book = nbformat.read(ROOT / "notebooks" / "07_comparing_models.ipynb", as_version=4)
+    outputs = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+    for output in outputs:
+        text = output.get("data", {}).get("text/markdown", "")
+        lines = [line for line in text.splitlines() if line.startswith("| ")]
+        head, *rows = [[part.strip(" *`") for part in line.strip("|").split("|")] for line in lines] or [[]]
+        yield head[1:], {row[0]: row[1:] for row in rows}
+
+
+def test_the_places_that_the_prose_names_are_those_of_the_tables():
+    """A new entry in the arena moves the others, and the audit of numbers does not see words."""
+    prose = (ROOT / "lessons" / "07_comparing_models.py").read_text(encoding="utf-8")
+    eyes = next(rows for head, rows in tables() if head == ["classifier", "encoder", "components", "random"])
+    distance = {name: [float(value) for value in row] for name, row in eyes.items()}
+    limit = distance.pop("validation digits")
+    distance.pop("training digits")
+
+    def place(name, eye):
+        return 1 + sum(row[eye] < distance[name][eye] for row in distance.values())
+
+    assert (place("04_vae_means", 1), place("04_vae_means", 0)) == (2, 13)
+    assert "come second among the models, from thirteenth place by the classifier" in prose
+    assert sum(row[2] < limit[2] for row in distance.values()) == 7
+    assert "Through principal components seven models come out" in prose
+    assert [place("06_ancestral", eye) for eye in (2, 3, 0)] == [1, 1, 5]
+    assert "`06_ancestral` wins, fifth by the classifier" in prose
+    arena = next(rows for head, rows in tables() if "KID" in head and "s per 1,000" in head)
+    leaders = [name for name in arena if name in distance][:4]
+    assert leaders == ["12_cgan", "05_gan", "12_guided", "06_diffusion"]
+    assert "Of the models two GANs come first" in prose and "then two diffusion models" in prose
