@@ -923,7 +923,7 @@ for better, worse in itertools.pairwise(leaders):
 # %% [markdown]
 # No step of this ladder is beyond doubt.
 # That lesson 12's GAN is before lesson 05's has $t=0.3$ with sets of 200, cut from one; five sets of 1,000 each, not paired, give a difference of 0.04 with a standard error of 0.27.
-# These two cannot be told apart.
+# They cannot be told apart.
 #
 # The more pairs are tried, the larger a $t$ should be asked for: one in twenty raises a false alarm.
 #
