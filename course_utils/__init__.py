@@ -37,6 +37,7 @@ _NAMES = {
     "checks": "check",
 }
 _ROOM = {name: room for room, names in _NAMES.items() for name in names.split()}
+_ROOM["portraits"] = "data.portraits"  # by itself: other lessons need not load, nor follow changes of, it
 _ROOMS = {*_NAMES, "metrics", "nets"} - {"start"}
 _ALIASES = {"points": "data.points", "runtime": "system"}
 """Older names of rooms, which stay."""

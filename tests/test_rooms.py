@@ -108,7 +108,7 @@ def test_the_public_name_is_the_folder():
         value = getattr(cu, name)
         home = getattr(value, "__module__", None)
         if home:  # POINTS is a dict
-            assert home.split(".")[1] == room, f"cu.{name} comes from {home}, not from {room}"
+            assert home.split(".")[1] == room.split(".")[0], f"cu.{name} comes from {home}, not from {room}"
 
 
 def test_old_names_of_rooms_still_work():
