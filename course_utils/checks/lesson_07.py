@@ -256,10 +256,6 @@ def _pick_causes(real, candidates, k):
     balls = _balls(candidates, real, radii)
     return (
         (
-            _balls(candidates, candidates, _radii(candidates, k)),
-            "the balls are those of the REAL points, not of the candidates",
-        ),
-        (
             _balls(candidates, real, _radii(real, k - 1)),
             "each real point is its own nearest neighbour: the radius is at place k + 1 of the sorted distances",
         ),
@@ -279,6 +275,10 @@ def _pick_causes(real, candidates, k):
         (
             -torch.cdist(candidates, real).kthvalue(k, dim=1).values,
             "you picked the candidate with the smallest ball of its own; count the balls of the real points",
+        ),
+        (
+            _balls(candidates, candidates, _radii(candidates, k)),
+            "the balls are those of the REAL points, not of the candidates",
         ),
         (
             -torch.cdist(candidates, candidates).kthvalue(k + 1, dim=1).values,
