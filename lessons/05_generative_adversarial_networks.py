@@ -1144,7 +1144,7 @@ cu.show(
 # - **a learning rate that falls** like $1/\sqrt{1+t/4000}$;
 # - **EMA**: the players circle (section 6), so we keep the running average of G's weights.
 
-# %%
+# %% tags=["shared"]
 LATENT = 64
 
 
@@ -1171,7 +1171,7 @@ class Generator(nn.Module):
         return self.ink(self.body(self.start(z)))
 
 
-# %%
+# %% tags=["shared"]
 class Discriminator(nn.Module):
     """Images (B, 1, 28, 28) in [0, 1] → logits (B,); it also sees how a batch varies."""
 
@@ -1828,7 +1828,7 @@ cu.facts("before the first step", curve[0], digits=4)
 # | one kind of image into another | D judges the target domain | lesson 17 |
 # | latent diffusion, fast diffusion | D sharpens a decoder, or a few-step copy | 14, 15 |
 #
-# (Lessons to come.)
+# (Those from 14 on are to come.)
 #
 # **Not GANs**, though often called so: *neural style transfer* as first published (2015) optimises the pixels of one image against fixed features;
 # *DALL·E* was an autoregressive transformer (2021), then a diffusion model (2022).
@@ -1893,7 +1893,7 @@ cu.quiz(
 #
 # **How far.**
 # The Wasserstein GAN (2017) lets D be any function that rises by at most 1 per unit of distance (1-Lipschitz), and takes the difference of its means.
-# WGAN-GP (2017) enforces that by a penalty on slopes between real and fake; lesson 13, to come, builds it.
+# WGAN-GP (2017) enforces that by a penalty on slopes between real and fake; lesson 13 builds it.
 #
 # **Smooth.**
 # Spectral normalisation (2018) divides each layer of D by its largest singular value; with the hinge loss, $\mathbb E\max(0,1-a(x))+\mathbb E\max(0,1+a(G(z)))$ for D, it was the standard of large GANs.

@@ -281,6 +281,19 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "differ with probability 0": ("shares.append((nearest <= radius).double().mean())",),
     },
+    "13.transport": {
+        "a distance is symmetric": ("return (y.sort(0).values - x.sort(0).values).abs().mean(0)",),
+    },
+    "13.penalty": {
+        "any tiny number keeps the root's slope finite": (
+            "norm = (slope.flatten(1).square().sum(1) + 2e-12).sqrt()",
+            "norm = (slope.flatten(1).square().sum(1) + 5e-13).sqrt()",
+        ),
+        "a square has no sign": ("return (1 - norm).square().mean()",),
+    },
+    "13.sliced": {
+        "a distance is symmetric": ("apart = (y @ unit).sort(0).values - (x @ unit).sort(0).values",),
+    },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
             "top = torch.where(top.isfinite(), top, 1.0)",
