@@ -60,15 +60,15 @@ for run in cu.runs.available("13_grown"):  # section 5 makes it
 # %% [markdown]
 # ## 1 · Two lines that do not touch *(core)*
 #
-# Let the data, $p$, lie on the vertical line $x=0$ in the plane, at heights between 0 and 1, and the forgeries, $q$, on the line $x=\theta$, as long.
+# Let the data, $p$, be uniform on the vertical line $x=0$ in the plane, between the heights 0 and 1, and the forgeries, $q$, uniform on the line $x=\theta$ between the same heights.
 # G has a single parameter, θ, and should learn to set it to 0.
 #
 # For θ ≠ 0 no point belongs to both lines.
-# A critic can be right everywhere; and lesson 05's divergence is then $\log2$ *wherever* the second line is:
+# A critic can be right everywhere; and lesson 05's Jensen–Shannon divergence (JSD) is then $\log2$ *wherever* the second line is:
 #
 # $$\mathrm{JSD}=\begin{cases}0&\theta=0\\ \log 2&\theta\neq0\end{cases}\qquad W_1=|\theta|. \tag{1}$$
 #
-# The second number is the **Wasserstein distance**: move every forgery to a place in the data so that the data come out; the mean length of the way, for the best plan $\pi$, is
+# The second number is the **Wasserstein distance**: move the forgeries so that they become the data; the mean length of a move, for the best plan $\pi$, is
 #
 # $$W_1(p,q)=\min_{\pi}\ \mathbb E_{(x,y)\sim\pi}\,\lVert x-y\rVert, \tag{2}$$
 #
@@ -76,7 +76,7 @@ for run in cu.runs.available("13_grown"):  # section 5 makes it
 # No way is shorter than |θ|, since every pair has to cross from one line to the other; and straight across does it in just that.
 #
 # **Predict:** G descends by the slope in θ.
-# What does each of the two numbers tell it, at θ = 1 and at θ = 0.1?
+# What does each of the two numbers tell it at θ = 1, and what at θ = −0.1?
 
 
 # %% tags=["figure", "slide"]
@@ -125,7 +125,7 @@ cu.explore(
 cu.facts("JSD of two lines that do not touch, nats", math.log(2))
 
 # %% [markdown]
-# The JSD is 0.693 at θ = 1, at θ = 0.1 and everywhere else but in one point; its slope is 0.
+# The JSD is 0.693 at θ = 1, at θ = −0.1 and everywhere else but in one point; its slope is 0.
 # A forger who hears "all forged" learns nothing about where the data are.
 # The distance falls by 1 for each unit, and its slope has the right sign everywhere.
 #
@@ -156,7 +156,7 @@ cu.facts("JSD of two lines that do not touch, nats", math.log(2))
 # ## 2 · Three ways to one number *(core)*
 #
 # **On a line.**
-# Ways need not cross: if $x_1<x_2$ go to $y_2>y_1$ and to $y_1$, exchanging the goals makes the sum no longer (try the orders that four points can have).
+# Ways need not cross: if $x_1<x_2$ go to $y_2>y_1$ and to $y_1$, exchanging the two goals never lengthens the sum (try the orders that four points can have).
 # So, for samples of one size, the smallest goes to the smallest, and so on:
 #
 # $$W_1=\frac1n\sum_{i=1}^n\bigl|x_{(i)}-y_{(i)}\bigr|, \tag{3}$$
@@ -245,7 +245,7 @@ def gradient_penalty(D, real, fake, share):
 
 
 # %% [markdown] tags=["hint"]
-# Reshape the share to (n, 1, …, 1): `share.view(-1, *[1] * (real.dim() - 1))`.
+# Reshape the share to (n, 1, …, 1): `share.view(-1, *[1] * (real.dim() - 1))`; then `between = (…).detach().requires_grad_()`.
 # `torch.autograd.grad(D(between).sum(), between, create_graph=True)` gives each point's own slope.
 # One norm a point, over all axes but the first; add 1e-12 under the root, whose own slope at 0 is infinite.
 
@@ -298,15 +298,6 @@ def critic_step(D, opt, real, fake, leash, weight=10.0, penalty=fair_penalty, cl
 # For the first pair, two Gaussians one unit apart, the truth is also known for infinitely many points: it is 1.
 # (Pushing everything by 1 is a plan, and none is shorter, since the means have to move by 1.)
 # There the critics get a second chance, with fresh points at every step.
-#
-# The penalty is soft.
-# If the best $f$ has slope 1 at every $\hat x$, as it has for the two Gaussians, and the critic is $c$ times that $f$, then (5) is $-cW_1+\lambda(c-1)^2$.
-# Its derivative in $c$, $-W_1+2\lambda(c-1)$, vanishes at
-#
-# $$c=1+\frac{W_1}{2\lambda}: \tag{6}$$
-#
-# too large a gap, by 5 % for a distance of 1 and λ = 10, by half for λ = 1.
-# (For the other pairs (6) is a guide, no theorem.)
 #
 # **Predict:** which leashes give gaps below the truth?
 
@@ -406,11 +397,21 @@ for critic, found in scaled.items():
 
 
 # %% [markdown]
-# **Spectral norm** finds the distance of the two Gaussians, 0.99 of it, where the best $f$ is a plain slope.
+# The penalty is soft.
+# If the best $f$ has slope 1 at every $\hat x$, as it has for the two Gaussians, and the critic is $c$ times that $f$, then (5) is $-cW_1+\lambda(c-1)^2$.
+# Its derivative in $c$, $-W_1+2\lambda(c-1)$, vanishes at
+#
+# $$c=1+\frac{W_1}{2\lambda}: \tag{6}$$
+#
+# too large a gap, by 5 % for a distance of 1 and λ = 10, by half for λ = 1.
+# (For the other pairs (6) is a guide, no theorem.)
+#
+# **Spectral norm** finds the whole distance of the two Gaussians, 1.00 with fresh points, where the best $f$ is a plain slope.
 # Elsewhere it finds 0.39 to 0.61: where a leaky ReLU bends, it lets less than slope 1 through, and no later layer may win that back.
 # **Clipping** reports thousandths of the truth.
-# That is not a matter of scale alone: divided by its steepest slope, the clipped critic has 0.44 to 0.83.
-# **The penalty** with λ = 10 comes near the truth but for moons and pinwheel, 0.41, where 800 steps were not enough; with λ = 1 it is above it everywhere, 1.28 to 1.51, and (6), which was derived for the Gaussians only, says 1.26 to 1.50.
+# Most of that is scale: divided by its steepest slope it has 0.44 to 0.83, and the rest is shape.
+# (Divided so, no critic is above the truth, as (4) demands.)
+# **The penalty** with λ = 10 comes near the truth but for moons and pinwheel, 0.41; with λ = 1 it is above it everywhere, 1.28 to 1.51, and (6), which was derived for the Gaussians only, says 1.26 to 1.50.
 #
 # So none of the four *is* $W_1$, and the factor differs from leash to leash and from pair to pair.
 #
@@ -468,7 +469,7 @@ for leash, seed in cu.each(list(product(("clipping", "penalty"), range(3))), "ga
 
 
 # %% tags=["figure", "slide"]
-# @title Figure: a smear and a ring, and the critics behind them
+# @title Figure: two games, and the critics behind them
 def surface(D, x, ax):
     """A critic's level lines, zero where its mean over the points x is."""
     with torch.no_grad():
@@ -507,7 +508,8 @@ axes[1, 0].set_title("weights of the clipped critic")
 axes[1, 1].set_title("weights of the penalised critic")
 cu.show(
     fig,
-    "Above: 1,000 forgeries (dots) on the critic's surface, and the eight centres (crosses). "
+    "Above: 1,000 forgeries (dots) on the critic's surface, yellow where D says “real”, and "
+    "the eight centres (crosses). "
     "Below: the critic's weights. Seed 0.",
 )
 rows = []
@@ -528,11 +530,11 @@ cu.facts("weights of the clipped critic beyond ±0.0099", f"{stuck.double().mean
 # the clipped game is a smear with 23 to 30 % of its points near a mode, the penalised one a ring with 58 to 61 %.
 # (The rule asks for 20 of 2,500 samples at each mode; a smear has them everywhere.)
 #
-# Below is the reason.
-# Of the clipped critic's weights 49 % are at the limit; what such a network can say is a few flat pieces: *more to the left*.
+# Below is a likely reason.
+# Of the clipped critic's weights 49 % are at the limit; what such a network can say is a few flat pieces: *more to the right*.
 # The penalised critic has its weights where it wants them, and eight hills.
 #
-# The slope under the clipped points is hundreds of times too small, and Adam does not mind: it divides a gradient by its size (lesson 05, section 4).
+# The slope under the clipped points is far too small (section 2), and Adam does not mind: it divides a gradient by its size (lesson 05, section 4).
 # What is lost is the shape.
 
 # %% [markdown]
@@ -581,7 +583,7 @@ cu.explore(
 # Clipped and spectrally held critics are nearly planes; the penalised one bends around the points.
 #
 # A wrong penalty raises no error; the game just goes on without a leash, or on another one.
-# Four that are found in public code, each in the game of seed 0:
+# Four that are easily made, each in the game of seed 0:
 # - the *slope* is detached, or `create_graph` is missing: for D's weights the penalty is a constant;
 # - one share for the whole batch;
 # - the share drawn from $\mathcal N(0,1)$ in place of the uniform law: two thirds of the points are not between anything;
@@ -659,17 +661,19 @@ for kind, game in {"as it should be": games["penalty", 0], **variants}.items():
     rows.append([kind, modes, f"{share_near:.0%}", *texts, f"{truth_now:.2f}"])
 cu.table(
     rows,
-    ["penalty", "modes", "within 3σ", "mean slope between", "gap", "true W₁"],
+    ["game", "modes", "within 3σ", "mean slope between", "gap", "true W₁"],
     f"The penalised game of seed 0 after {rounds} rounds; slope at 2,000 points between real "
-    "and forged; the true distance by assignment, 256 points each.",
+    "and forged; the true distance by assignment, 256 points each. –: with BatchNorm D is "
+    "another function in training.",
 )
 outside = 1 - 0.5 * math.erf(1 / math.sqrt(2))
 cu.facts("shares from N(0, 1) that lie outside [0, 1]", f"{outside:.0%}")
 
 # %% [markdown]
 # *No graph* is the mistake to fear: nothing holds D, its slope is 15.3 and its gap 4.84 where the truth is 0.55, and G smears as in the clipped game.
+# (In the game the gap is 0.271 where the truth is 0.35: (6) is for a critic at its best, and this one had five turns since G last moved.)
 # *BatchNorm in D* ends with no mode at all; λ = 10 is too stiff for a game this short, and a clip at 0.1 smears, too, 28 %.
-# One share for all, and shares from a normal law, cost nothing that can be seen here, with one seed; though with the latter 66 % of the penalty are spent beyond the ends of the segments.
+# One share for all, and shares from a normal law, cost nothing that can be seen here, with one seed; though with the latter 66 % of the points lie beyond the ends of the segments.
 
 # %% [markdown]
 # ## 4 · Digits: a race, and what a loss says *(core)*
@@ -778,7 +782,7 @@ short = cu.loop(
 # (Seconds are rounds times the milliseconds of a round, measured beforehand on an idle machine; what is measured along the way does not count.)
 # - **05**: logistic loss, R1;
 # - **WGAN-GP, 5 turns**: equation (5) with the published five turns of D; and **1 turn**, to see what the other four buy;
-# - **hinge**: the loss of D is $\mathbb E\max(0,1-D(x))+\mathbb E\max(0,1+D(G(z)))$, no reward beyond a margin of 1; D is held by spectral normalisation.
+# - **hinge**: the loss of D is $\mathbb E\max(0,1-D(x))+\mathbb E\max(0,1+D(G(z)))$, no reward beyond a margin of 1; G lowers $-\mathbb E D(G(z))$; D, with batch std, is held by spectral normalisation.
 #
 # Networks, rate and Adam's β are lesson 05's, which were chosen for lesson 05.
 # For WGAN-GP three rates were tried in a pilot, and this was the best of them; for the hinge, two.
@@ -854,7 +858,7 @@ cu.table(
 # %% [markdown]
 # **What does the loss say?**
 # Lesson 05's losses told who is ahead, not how good the forgeries are.
-# The new critic estimates a distance to the data, by minus its loss (with (6), $W_1+W_1^2/4\lambda$); that estimate should fall when the forgeries get better.
+# The new critic estimates a distance to the data, by minus its loss ($W_1+W_1^2/4\lambda$, if (6) is put into (5)); that estimate should fall when the forgeries get better.
 # Spearman's correlation compares orders: 1 if the one falls exactly when the other, the Fréchet distance, falls.
 # (Eight moments of one run, in which nearly everything moves one way: numbers near ±1 come easily.)
 #
@@ -912,11 +916,14 @@ cu.table(
 )
 
 # %% [markdown]
-# With five turns the estimate follows the distance, with 0.98, 0.69 and 0.88; with *one* turn it does not follow it at all.
-# A critic that is far from its best measures nothing.
+# With five turns the order is right by and large, 0.98, 0.69 and 0.88; but that is the first moments.
+# From a Fréchet distance of 100 down to 40 the estimate wanders between 0.6 and 0.8.
+# With *one* turn there is no relation, −0.26, 0.21 and −0.07; probably that critic is far from its best.
+# (G's loss *rises* while the pictures get better, but for the hinge.)
 #
 # But lesson 05's loss follows, too: 0.79, 0.90, 0.83.
-# For the best D that loss is $\log4-2\,\mathrm{JSD}$, which *rises* as G improves; here, after a first rise, it falls, because in these minutes D gains on G.
+# For the best D that loss is $\log4-2\,\mathrm{JSD}$, which *rises* as G improves; here, after a first rise, it falls by some hundredths, as D gains a little on G.
+# Nothing guarantees that sign.
 #
 # *A loss that is a distance at the optimum is a distance near the optimum only; quality needs a measure of its own.*
 # %% [markdown]
@@ -1117,7 +1124,7 @@ cu.show(
 )
 
 # %% [markdown]
-# After ten seconds of training: heads, hair and backgrounds are in place, the colours are wild.
+# After a dozen seconds of training heads, hair and backgrounds are in place, and everything is speckled.
 #
 # **Grown, or at full size from the start?**
 # Two long runs of seven minutes of one core each: one grows, one trains all layers at 64 pixels from the first round.
@@ -1130,12 +1137,12 @@ grown = cu.runs.load("13_grown")
 whole = cu.runs.load("13_whole")
 fig, axes = plt.subplots(2, 1, figsize=(10, 3.4), layout="constrained")
 for ax, run, name in zip(axes, (whole, grown), "AB"):
-    cu.plots.image_grid(torch.as_tensor(pictures(run)[0][-1][:8]), rows=1, ax=ax)
+    cu.plots.image_grid(torch.as_tensor(pictures(run)[0][-1][8:]), rows=1, ax=ax)
     ax.images[0].set_interpolation("nearest")
     ax.set_title(name)
 cu.show(
     fig,
-    "Eight forgeries of each run, first come, after seven minutes of one core.",
+    "Eight forgeries of each run, not chosen, after seven minutes of one core.",
 )
 
 
@@ -1160,15 +1167,17 @@ cu.table(
     "Digits, 7, 14 and 28 pixels: Fréchet distance to validation digits "
     "(n = 1,000), seeds 0, 1, 2.",
 )
+cu.facts("shares of the time that the sizes get", "12, 28 and 60 %, a third of it fading")
+cu.facts("milliseconds a round at each size", "47, 109 and 195")
 
 # %% [markdown]
 # **On digits growing pays, late.**
-# After 45 seconds it is behind: what it knew of small pictures has to be learned again by new layers.
+# After 45 seconds it is behind, but then it draws 14 × 14 pixels still.
 # From 105 seconds on it is ahead with every seed, and ends at 21.4, 21.1 and 22.4 where full size has 32.7, 32.1 and 28.0.
 #
-# On portraits it did not pay, with the shares of the time that we gave the stages.
+# On portraits it did not pay (one seed), with the shares of the time that we gave the stages.
 # And lesson 05's network, which never grew, was at about half of the better one's distance after the same time (section 4): it works at 14 × 14 and *shuffles* four maps into one picture of 28 × 28, so that a full-size round costs it 87 ms.
-# Making a round cheap was the larger part of it.
+# (Cheap rounds are one difference, the network itself another; this race does not separate them.)
 
 # %% [markdown]
 # ## 5b · A distance between faces *(deeper)*
@@ -1255,7 +1264,9 @@ cu.show(
 
 # %% [markdown]
 # At 16 pixels the grown run is ahead for more than two minutes: 0.0080 against 0.0124 after 97 s, when it has seen nothing larger yet.
-# Then the larger stages cost it what it had gained (a part of the bump is its average, which begins anew with every stage), and at the end full size is nearer in both: 0.0077 against 0.0093 in layout, 0.0062 against 0.0077 in texture, where other real portraits have 0.0039 and 0.0050.
+# Then the larger stages cost it what it had gained (a part of the bump may be its average, which begins anew with every stage), and at the end full size is nearer in both: 0.0077 against 0.0093 in layout, 0.0062 against 0.0077 in texture, where other real portraits have 0.0039 and 0.0050.
+# (The floor depends on the sets: between the halves of our thousand it is 0.0038 at 64 pixels.)
+# In texture the grown run was ahead in the first minute only.
 
 # %% tags=["figure"]
 # @title Widget: watch a face grow
@@ -1280,8 +1291,8 @@ cu.scrub(
 )
 
 # %% [markdown]
-# Each new stage keeps the head of the one before, as it must at α = 0, and then repaints it: the colours of a column stay, an expression may not.
-# What is learned at 8 pixels, hair, skin and background, is kept to the end.
+# Each new stage starts from the head of the one before, as it must at α = 0, and then repaints it.
+# The background and the place of the head stay; hair and skin may change, as in the first column of the opening figure, which is dark until 32 pixels and red at 64.
 
 # %% [markdown]
 # ## 6 · Five hundred digits *(deeper)*
@@ -1382,12 +1393,12 @@ cu.table(
 
 # %% [markdown]
 # As they are, the five hundred are soon known by heart: their logit rises to between 1 and 2, while other real digits fall to where the *forgeries* are.
-# To this D a digit that it does not know is a forgery, and G is taught to copy: the distance stops falling near 40.
-# Shaken, known and unknown digits keep the same logits, and the distance goes on falling.
+# To this D a digit that it does not know is a forgery, and G is pushed towards the known ones; the distance hardly falls any more, and ends at 34.9 to 41.7.
+# Shaken, known and unknown digits keep the same logits; the distance is behind at first, and goes on falling, to 26.4 to 29.5.
 #
 # **Exercise 6 (deeper, open).**
 # Improve growing on digits: other shares of the time for the stages, other widths, no fading, or the loss of your choice.
-# Say beforehand what should pay, and why; then three seeds of 60 seconds each, beside the rows of section 5's table.
+# Say beforehand what should pay, and why; then three seeds of 105 seconds each, beside that column of section 5's table.
 
 
 # %% tags=["author"]
@@ -1649,10 +1660,10 @@ for grown in cu.budget([], [], [True, False]):
 # | clip or penalise | both cover eight modes: a smear, 23 to 30 % near one, and a ring, 58 to 61 % |
 # | race fairly | lesson 05's recipe first with each of three seeds |
 # | ask a loss | five turns: 0.98, 0.69, 0.88; one turn: none; lesson 05: 0.79, 0.90, 0.83 |
-# | grow without a jump | exact at α = 0; digits: late, but with every seed; portraits: not |
+# | grow without a jump | exact at α = 0; digits: late, but with every seed; portraits: not (one seed) |
 #
 # **What breaks, and why.**
-# A distance is the better idea, and at equal time it lost: five careful turns of D are five rounds that G did not play.
+# A distance is the clearer idea, and at equal time it lost: one round with five turns takes 419 ms, in which lesson 05 plays nearly five.
 # And however good G is, it goes one way only: it cannot say which $z$ made a picture (13b, to come).
 #
 # **Next.**
