@@ -785,10 +785,8 @@ short = cu.loop(
 # - **hinge**: the loss of D is $\mathbb E\max(0,1-D(x))+\mathbb E\max(0,1+D(G(z)))$, no reward beyond a margin of 1; G lowers $-\mathbb E D(G(z))$; D, with batch std, is held by spectral normalisation.
 #
 # Networks, rate and Adam's β are lesson 05's, which were chosen for lesson 05.
-# For WGAN-GP three rates were tried in a pilot, and this was the best of them; for the hinge, two.
-
-
-# %% [markdown]
+# In a pilot of one seed three rates were tried for WGAN-GP, in part with another β, and two for the hinge; this was the best of both.
+#
 # **Predict** the order after 150 seconds.
 
 # %% tags=["figure", "slide"]
@@ -917,7 +915,7 @@ cu.table(
 
 # %% [markdown]
 # With five turns the order is right by and large, 0.98, 0.69 and 0.88; but that is the first moments.
-# From a Fréchet distance of 100 down to 40 the estimate wanders between 0.6 and 0.8.
+# Below a Fréchet distance of 100 the estimate only wanders, between 0.6 and 0.8 or so.
 # With *one* turn there is no relation, −0.26, 0.21 and −0.07; probably that critic is far from its best.
 # (G's loss *rises* while the pictures get better, but for the hinge.)
 #
@@ -926,6 +924,7 @@ cu.table(
 # Nothing guarantees that sign.
 #
 # *A loss that is a distance at the optimum is a distance near the optimum only; quality needs a measure of its own.*
+
 # %% [markdown]
 # ## 5 · Growing *(core)*
 #
