@@ -810,7 +810,7 @@ cu.facts(
 # |---|---|---|
 # | VAE | 16 numbers | the encoder, told the order |
 # | flow | 784 numbers | forwards, exactly (lesson 10) |
-# | GAN | 32 numbers | none: search for the $z$ whose picture is nearest (lesson 13b, to come) |
+# | GAN | 32 numbers | none: search for the $z$ whose picture is nearest (lesson 13b) |
 # | diffusion | 784 numbers | DDIM, upwards |
 # | PixelCNN | 196 dice | which dice would have written this? |
 #
@@ -1639,7 +1639,7 @@ cu.facts("exact mean above one exact draw, dB", f"{one:.2f}")
 # | preference | “this one is better” | a reward, learned and climbed | lesson 18 |
 #
 # Whatever the control, two questions stay: does it obey where it was trained, and what does it do beyond?
-# (13b and the lessons from 14 on are to come.)
+# (The lessons from 14 on are to come.)
 #
 # **Exercise 6 (deeper, open).**
 # Choose another combination (left-leaning 1s, thin 0s, bold 4s leaning right), remove it, and train two families of your choice as twins for ten CPU minutes each.

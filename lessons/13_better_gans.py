@@ -1666,7 +1666,7 @@ for grown in cu.budget([], [], [True, False]):
 #
 # **What breaks, and why.**
 # A distance is the clearer idea, and at equal time it lost: one round with five turns takes 419 ms, in which lesson 05 plays nearly five.
-# And however good G is, it goes one way only: it cannot say which $z$ made a picture (13b, to come).
+# And however good G is, it goes one way only: it cannot say which $z$ made a picture (13b).
 #
 # **Next.**
 # A GAN draws in one step, and has to be trained by a game; diffusion is trained by a regression, and draws in a thousand.
@@ -1690,7 +1690,7 @@ for grown in cu.budget([], [], [True, False]):
 # Zhao and colleagues (2020), and Karras and colleagues (2020, ADA), who control its strength by how far D overfits.
 #
 # **Sequels.**
-# A generator run backwards, steered and edited is the subject of 13b, to come.
+# A generator run backwards, steered and edited is the subject of 13b.
 
 # %% [markdown]
 # ### References

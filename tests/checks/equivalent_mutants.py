@@ -294,6 +294,24 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "13.sliced": {
         "a distance is symmetric": ("apart = (y @ unit).sort(0).values - (x @ unit).sort(0).values",),
     },
+    "13b.descend": {
+        "the starts come without a graph": ("z = z.clone().requires_grad_()",),
+        "Adam's steps do not depend on the loss's scale": (
+            "return (made - x).square().flatten(2).mean(2)",
+            "z.grad, = torch.autograd.grad(errors().mean(), z)",
+        ),
+        "a square has no sign": ("return (x - made).square().flatten(2).sum(2)",),
+        "an index on the CPU picks from any device": ("return z[best, torch.arange(len(x))]",),
+    },
+    "13b.directions": {
+        "once z is centred, a constant in a changes no slope": (
+            "a = a + a.mean(0)",
+            "a = a - a.sum(0)",
+        ),
+    },
+    "13b.untangled": {
+        "one column: its first is its last": ("return d - shadow[:, -1]",),
+    },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
             "top = torch.where(top.isfinite(), top, 1.0)",
