@@ -46,7 +46,7 @@ for run in cu.runs.available("13b_painter"):  # section 4 makes it
 
 # %% [markdown]
 # **After this lesson you can** find the latent of a picture by descent, by an encoder and by solving linear problems ·
-# say why many latents give one picture, and what that does to an encoder ·
+# say why many latents draw nearly one picture, and what that does to an encoder ·
 # measure a direction: what it changes, what it should not ·
 # untangle a direction from others ·
 # find in a generator what was wrong with its data.
@@ -366,7 +366,7 @@ axes[0].axhline(128**0.5, color="#555555", ls="--")
 axes[0].text(1.2e-6, 11.6, "two random latents", fontsize=11)
 axes[0].set(xlabel="error of the pixels", ylabel="distance from the true z", ylim=(-0.7, 20.5))
 axes[0].set_title("An exact picture has its true latent")
-axes[0].legend(fontsize=11, loc="upper left", bbox_to_anchor=(0.02, 0.6))
+axes[0].legend(fontsize=11, loc="upper left", bbox_to_anchor=(0.02, 0.52))
 axes[1].semilogy(range(1, LATENT + 1), stretch, color=cu.plots.PALETTE[3])
 axes[1].set(xlabel="direction in z, best seen first", ylabel="stretch, by J")
 axes[1].set_title("Half of the directions hardly show")
@@ -596,7 +596,7 @@ cu.show(
 # %% [markdown]
 # Up to two steps the 3 leans and fattens and stays yours; three steps to the right its ends meet its middle, and the classifier reads an 8.
 # (We walk from where descent ended.
-# Where (3) leads, nearer to your picture, strokes break sooner.)
+# From where (3) leads, nearer to your picture, strokes broke sooner; not shown.)
 # That G is smooth, so that neighbours in z are drawn alike, is no wonder; that *one straight line* leans nearly every digit is a finding.
 
 # %% [markdown]
@@ -878,11 +878,14 @@ angle = F.cosine_similarity(step["glasses"], step["blond"], dim=0)
 with_glasses = shows[:, 0] > 0.5
 after = traits(judge, portray(stepped(step["glasses"])))
 kept_hair = (after == first)[after[:, 0] > 0.5, 1].double().mean()
+card = cu.runs.load("13b_readers")
+right = [card.figure(f"{who} reader, {name}") for who in ("first", "second") for name in TRAITS]
 agree = (traits(judge, portray(crowd)) == shows).double().mean(0)
 cu.facts(
     *("of those with glasses now, hair kept", f"{kept_hair:.2f}"),
     *("cosine between glasses and blond", f"{angle:.3f}"),
     *("length of the untangled rest, share", f"{pure.norm() / step['glasses'].norm():.3f}"),
+    *("readers right on new portraits, worst trait", f"{min(right):.4f}"),
     *("readers agree on G's portraits: glasses, hair", f"{agree[0]:.3f}, {agree[1]:.3f}"),
     *("and on the smile, beard", f"{agree[2]:.2f}, {agree[4]:.2f}"),
     *("blond among G's portraits with glasses", f"{shows[with_glasses, 1].mean():.2f}"),
@@ -1230,11 +1233,11 @@ for run in cu.runs.available("13b_pairs"):
     frames = torch.from_numpy(run.replay[0])  # (4, 20, 28, 28): real, then the three
     names = ["real", *MAKERS.values()]
     again = frames[:, :10].flatten(0, 1)
-    titles = [f"{name}, again" for name in names]
+    titles = ["real", *(f"{name}, again" for name in names[1:])]
     ax = cu.plots.image_grid(again, rows=4, row_titles=titles)
     cu.show(ax.figure, "Ten validation digits, and what the three make of them.")
     fresh = frames[:, 10:].flatten(0, 1)
-    titles = [f"{name}, new" for name in names]
+    titles = ["real", *(f"{name}, new" for name in names[1:])]
     ax = cu.plots.image_grid(fresh, rows=4, row_titles=titles)
     cu.show(ax.figure, "Ten other real digits, and ten draws of each of the three.")
     rows = []
