@@ -842,3 +842,25 @@ def test_the_rate_goes_up_to_its_top_and_down_to_nothing():
     steps = [later - earlier for earlier, later in itertools.pairwise(rates)]
     assert all(step > 0 for step in steps[:top]) and all(step < 0 for step in steps[top:])
     assert max(steps[top:]) == pytest.approx(min(steps[top:])), "in a straight line"
+
+
+@pytest.mark.turns(3)
+def test_the_best_generator_draws_what_it_is_told_and_as_near_as_its_card_says():
+    told, G = L.Told(), lesson_05.Generator()
+    run = cu.restore("13_best", {"G": told})
+    cu.restore("05_gan", {"G": G})
+    shares = torch.bincount(cu.mnist().train.y, minlength=10).double()
+    digit = torch.multinomial(shares, 5_000, replacement=True, generator=seeded(31))
+    z = latents(5_000, seed=32)
+    drawn = paint(told, torch.cat([z, digit[:, None].float()], 1))
+    assert (lesson_12.read_class(drawn) == digit).double().mean() > 0.97, "the class is heard"
+    swapped = paint(told, torch.cat([z[:500], ((digit[:500] + 1) % 10)[:, None].float()], 1))
+    assert (lesson_12.read_class(swapped) == (digit[:500] + 1) % 10).double().mean() > 0.97
+    distance = {
+        name: cu.metrics.score([cu.to_uint8(pages)]).distance
+        for name, pages in {"told": drawn, "lesson 05": paint(G, z)}.items()
+    }
+    assert distance["told"] < 0.8 * distance["lesson 05"]
+    for name, found in distance.items():  # one set; the card's are the means of five
+        room = 3 * run.figure(f"{name}: spread, test") + 0.05
+        assert abs(found - run.figure(f"{name}: test")) < room, name
