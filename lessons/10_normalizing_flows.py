@@ -231,7 +231,7 @@ cu.facts(
 # %% [markdown]
 # Between the bumps the map must cross the nearly empty middle within a sliver of noise: in the centre it stretches by 107,335.
 # Of its draws 0.6 % lie between −1 and 1, exactly as many as of the data.
-# A map that nowhere stretches by more than 38, as one in section 4, would leave at least about 2.1 % there.
+# A map that nowhere stretches by more than 38, about as one in section 4, would leave at least about 2.1 % there.
 #
 # **Exercise 2 (deeper, on paper).**
 # Show that $x=F^{-1}(\Phi(z))$ has density $F'$, once by probabilities and once by (1).
@@ -519,7 +519,7 @@ cu.facts(
 #
 # ### How far from the truth?
 #
-# Held-out nats say which of two models is better: for `moons` the flow, at 1.430, is ahead of lesson 02's mixture of 8 Gaussians, 1.502, and behind one of 30, 1.415 (the mixtures fitted to 3,000 points, the flow to 30,000).
+# Held-out nats say which of two models is better: for `moons` the flow, at 1.429, is ahead of lesson 02's mixture of 8 Gaussians, 1.502, and behind one of 30, 1.415 (the mixtures fitted to 3,000 points, the flow to 30,000).
 # They do not say how good one is.
 # The set `eight_gaussians` has a known density: eight round islands of deviation $\sigma=0.15$ on a circle of radius 2.
 # So its distance from a model with weights $\theta$, the Kullback-Leibler divergence, is a plain average over fresh points:
@@ -642,7 +642,7 @@ cu.explore(
 # %% [markdown]
 # The disc is bent, drawn out (red) and pressed into islands (blue), and at the end it is still one piece: follow the lines from island to island.
 #
-# The divergence says how far from the truth this is: 0.51 nats, by an estimate good to 0.002, where one fitted Gaussian is 2.42 away.
+# The divergence says how far from the truth this is: 0.49 nats, by an estimate good to 0.002, where one fitted Gaussian is 2.42 away.
 # An affine coupling stretches and shifts all points of the same $x_a$ as a whole, so the islands come out as parts of a bent band.
 # %% [markdown]
 # ## 3 · Splines: a better bend *(deeper)*
@@ -824,7 +824,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# With splines the divergence falls from 0.490 nats to 0.013 (0.012 to 0.014 in three seeds); four couplings trained here for 800 steps are at 0.042.
+# With splines the divergence falls from 0.490 nats to 0.013 (0.012 to 0.014 in three seeds); four couplings trained here for 800 steps are at 0.041.
 # The steps are equal, the work is not: a spline takes 23 numbers for each that it moves, an affine coupling 2.
 # All three checks hold as before.
 
@@ -901,10 +901,10 @@ for name, those in {"where strays come from": lost, "elsewhere": ~lost}.items():
 cu.facts(facts)
 
 # %% [markdown]
-# A chain of blue and orange runs through all eight islands: 2.4 % of the draws are farther than $5\sigma$ from every one of them, where of the data fewer than one in 200,000 are; beyond $4\sigma$ it is 13 %, against 0.03 %.
+# A chain of blue and orange runs through all eight islands: 2.2 % of the draws are farther than $5\sigma$ from every one of them, where of the data fewer than one in 200,000 are; beyond $4\sigma$ it is 13 %, against 0.03 %.
 # Seven of the eight gaps are bridged, and the ends of the chain stay apart.
-# The strays come from threads of the noise (rings), where the map stretches by 3.8 in the median, elsewhere by 2.7.
-# Nowhere is it more than 38, thousands of times too little, so the threads are thick.
+# The strays come from threads of the noise (rings), where the map stretches by 3.9 in the median, elsewhere by 2.6.
+# Nowhere is it more than 42, thousands of times too little, so the threads are thick.
 # **What is one piece stays one piece.**
 #
 # **Exercise 4 (deeper, predict and measure).**
@@ -1128,7 +1128,7 @@ cu.facts(
 )
 
 # %% [markdown]
-# Without noise the flow ends below zero, at −2.67 bits a pixel, and the curve still falls: it piles up density on points, and nothing in the loss limits a density on a point.
+# Without noise the flow ends below zero, at −2.58 bits a pixel, and the curve still falls: it piles up density on points, and nothing in the loss limits a density on a point.
 # No code does this.
 #
 # Noise on half of each cell is worse, for it looks sound: 2.22 bits against 2.87.
@@ -1275,7 +1275,7 @@ cu.facts(
 # %% [markdown]
 # With the whole cell the bound is 1.856 nats, above what its cells really cost, 1.841, and that is above the entropy, 1.834: both inequalities, in their order.
 # With half a cell the “nats” are 0.94, far below the entropy, which no code can beat; the masses of its cells are nearly as good as before, 0.020 above the entropy instead of 0.006.
-# Without noise they are at −9.3, and the flow is spikes at the corners of the cells.
+# Without noise they are at −9.7, and the flow is spikes at the corners of the cells.
 #
 # The gap of 0.015 between bound and mass is what Jensen's inequality costs here.
 # Lesson 10b measures it for digits, and narrows it.
@@ -1883,7 +1883,7 @@ cu.table(
 # | keep the ledger | areas 1 with it, and the mean stretch without |
 # | build invertible layers | way back and ledger, every layer to 3e-14 |
 # | say what cannot be torn | bridges at every depth, and hardly any (0.03 %) with eight islands of noise |
-# | put a density on whole numbers | −2.67 bits without noise, and 0.66 bits too good with half a cell |
+# | put a density on whole numbers | −2.58 bits without noise, and 0.66 bits too good with half a cell |
 # | train a multi-scale flow | 1.171 bits a pixel |
 # | draw in one pass | which half of the noise holds the digit |
 #
