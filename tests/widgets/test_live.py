@@ -7,12 +7,10 @@ import time
 import weakref
 from types import SimpleNamespace
 
-import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 import course_utils as cu
@@ -20,32 +18,18 @@ from course_utils import widgets
 from course_utils.data.my_digit import SHIPPED, _parse, _render
 from course_utils.plots import images
 from course_utils.plots.picture import Picture
-from course_utils.system import folders, machine
+from course_utils.system import folders
 from course_utils.widgets import live
+from tests.widgets.opened import count_open
 
 DOTS = "." * 14
 SHIPPED_TEXT = SHIPPED.read_text(encoding="utf-8").strip("\n")
 
 
 @pytest.fixture(autouse=True)
-def _clean(monkeypatch, tmp_path):
-    """No widget, no figure, and an empty folder of runs."""
-    monkeypatch.setenv("COURSE_PROFILE", "live")
-    monkeypatch.delenv("COURSE_FIGURES", raising=False)
+def _no_runs(monkeypatch, tmp_path):
+    """An empty folder of runs: no digit of the reader's."""
     monkeypatch.setattr(folders, "runs_dir", lambda: tmp_path / "runs")
-    widgets.REGISTRY.clear()
-    yield
-    widgets.REGISTRY.clear()
-    plt.close("all")
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    """Pretend to run in a kernel, with a display system that keeps what is published."""
-    InteractiveShell.instance()
-    monkeypatch.setattr(machine, "in_notebook", lambda: True)
-    yield lambda: capture_output(stdout=False, stderr=False)
-    InteractiveShell.clear_instance()
 
 
 @pytest.fixture
@@ -336,11 +320,6 @@ def test_quick_tries_an_empty_sheet_and_the_buttons(monkeypatch):
 
 
 # Both
-
-
-def count_open():
-    """How many widgets ipywidgets knows to be open."""
-    return len(getattr(ipywidgets.widgets.widget, "_instances", ()) or ipywidgets.Widget._active_widgets)
 
 
 class Heavy:

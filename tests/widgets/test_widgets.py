@@ -13,39 +13,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 
 import course_utils as cu
 from course_utils import widgets
 from course_utils.plots import images
-from course_utils.system import machine
 from course_utils.widgets import controls, panel
+from tests.widgets.opened import count_open
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 QUESTIONS = [
     {"text": "Which is joint?", "options": ["p(y|x)", "p(x, y)", "p(x)"], "answer": 1, "why": "It has both."},
     {"text": "1 + 1 < 3?", "options": ["yes", "no"], "answer": "yes", "why": ["Indeed: 2.", "Count again."]},
 ]
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch):
-    monkeypatch.setenv("COURSE_PROFILE", "live")
-    monkeypatch.delenv("COURSE_FIGURES", raising=False)
-    widgets.REGISTRY.clear()
-    yield
-    widgets.REGISTRY.clear()
-    plt.close("all")
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    """Pretend to run in a kernel, with a display system that keeps what is published."""
-    InteractiveShell.instance()
-    monkeypatch.setattr(machine, "in_notebook", lambda: True)
-    yield lambda: capture_output(stdout=False, stderr=False)
-    InteractiveShell.clear_instance()
 
 
 def bar(height=1.0, **_):
@@ -492,11 +471,6 @@ def test_of_a_cell_that_is_run_six_times_one_widget_stays_alive(kind, notebook):
     assert len(set(open_widgets)) == 1
     shown[-1].try_all()
     assert shown[-1].error is None
-
-
-def count_open():
-    """How many widgets ipywidgets knows to be open."""
-    return len(getattr(ipywidgets.widgets.widget, "_instances", ()) or ipywidgets.Widget._active_widgets)
 
 
 def test_a_quiz_that_is_run_again_leaves_nothing_open(notebook):
