@@ -1044,7 +1044,7 @@ for name, count in (("one pass", 1), ("fifty", 50), ("a thousand", 1_000)):
 # The last quarter of an hour moves nothing, but there the learning rate is almost zero, by design.
 #
 # *The price:* fifty evaluations where a GAN needs one.
-# Lesson 14, to come, brings the number down.
+# Lesson 14 brings the number down.
 #
 # **Exercise 5 (deeper, open).**
 # Beat the best ten-step row of section 1 (7.97 ± 0.82) with ten evaluations of the network.
@@ -1055,7 +1055,7 @@ for name, count in (("one pass", 1), ("fifty", 50), ("a thousand", 1_000)):
 #
 # - *The ODE.*
 #   In $\bar x=x/\sqrt{\bar\alpha}$ and $\bar\sigma=\sqrt{1-\bar\alpha}/\sqrt{\bar\alpha}$ a DDIM step is $\bar x_s=\bar x_t+(\bar\sigma_s-\bar\sigma_t)\,\hat\varepsilon$: Euler's method for the probability-flow ODE (Y. Song et al., 2021).
-#   Better solvers (Heun in Karras et al., 2022; DPM-Solver, Lu et al., 2022) need 10 to 20 evaluations; distillation needs one to four: lesson 14, to come.
+#   Better solvers (Heun in Karras et al., 2022; DPM-Solver, Lu et al., 2022) need 10 to 20 evaluations; distillation needs one to four: lesson 14.
 # - *Likelihood.*
 #   The bound's weights make a good density model (Kingma et al., 2021), and the ODE gives an estimate without a bound.
 # - *Inverse problems.*

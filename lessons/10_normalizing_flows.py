@@ -1911,7 +1911,7 @@ cu.table(
 # Reference code is not always careful: the inverse of a well-known tutorial forgets the scaling by α (*uvadlc_notebooks*, issue `57`), and noise on half a cell, `(1. - torch.rand(…)) / 2.`, stands in several repositories.
 #
 # **Today** flows of this kind serve where an exact density or a cheap inverse counts: posteriors in physics, lattice field theory, lossless coding.
-# For pictures, continuous-time flows trained by matching (lesson 14, to come) have replaced stacks of couplings.
+# For pictures, continuous-time flows trained by matching (lesson 14) have replaced stacks of couplings.
 
 # %% [markdown]
 # ### References

@@ -1569,7 +1569,7 @@ cu.table(
 # In physics and chemistry a flow proposes states and its density corrects them (Boltzmann generators).
 # In simulation-based inference it is the posterior; in variational inference, the flexible $q$.
 # Integer flows compress without loss.
-# For pictures, layers have given way to time: lesson 14, to come, turns a flow into a velocity.
+# For pictures, layers have given way to time: lesson 14 turns a flow into a velocity.
 
 # %% [markdown]
 # ### References

@@ -1552,7 +1552,7 @@ cu.enter(
 #
 # **Next.**
 # A GAN draws in one step, and has to be trained by a game; diffusion is trained by a regression, and draws in a thousand.
-# Lesson 14, to come, makes diffusion fast.
+# Lesson 14 makes diffusion fast.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*

@@ -312,6 +312,9 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "13b.untangled": {
         "one column: its first is its last": ("return d - shadow[:, -1]",),
     },
+    "14.flow_loss": {
+        "a square has no sign": ("return (x - eps - model(state, t)).square().mean()",),
+    },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
             "top = torch.where(top.isfinite(), top, 1.0)",
