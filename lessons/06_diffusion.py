@@ -1582,7 +1582,7 @@ cu.show(
 #
 # - *The continuous view.*
 #   With steps that go to zero, (1) becomes a stochastic differential equation, ancestral sampling its reversal, and DDIM Euler's method for the **probability-flow ODE**, which has the same marginals (Y. Song et al., 2021).
-#   Lesson 14 integrates it.
+#   Lesson 14 integrates it, and 14b gets a likelihood from it.
 # - *Score models.*
 #   Langevin steps along the score at a falling noise level came first (Y. Song and Ermon, 2019); a Langevin step after each step back is a predictor–corrector.
 # - *Weights.*

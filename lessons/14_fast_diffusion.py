@@ -1173,7 +1173,7 @@ cu.facts(
 # A pupil is no better than its teacher: every pair comes from lesson 06's network, with its errors.
 #
 # **Next.**
-# 14b, to come: minibatch transport with labels, which ties the noise to the class; likelihoods along the road; consistency models.
+# 14b: minibatch transport with labels, which ties the noise to the class; likelihoods along the road; consistency models.
 # Lesson 15, to come, steers a flow by sentences.
 
 # %% [markdown]

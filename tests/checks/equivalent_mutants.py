@@ -315,6 +315,16 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "14.flow_loss": {
         "a square has no sign": ("return (x - eps - model(state, t)).square().mean()",),
     },
+    "14b.log_likelihood": {
+        "all rows have one size": ("D = x[-1].numel()",),
+    },
+    "14b.assigned_within": {
+        "a class may be assigned again and again": ("for label in y:",),
+        "one column: its first is its last": ("rows = (y == label).nonzero()[:, -1]",),
+        "an index on the CPU picks from any device": (
+            "order = torch.from_numpy(linear_sum_assignment(cost)[1])",
+        ),
+    },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
             "top = torch.where(top.isfinite(), top, 1.0)",
