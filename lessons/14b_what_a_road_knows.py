@@ -233,7 +233,7 @@ for way, model in told.items():
     known, squared = read_in_noise(way, codes, labels, 256, cu.budget(6_144, 768))
     row = [way, f"{known:.3f}", f"{squared:.1f}"]
     for steps in (4, 50):
-        drawn = asked_for(model, wish, steps).double().cpu()
+        drawn = asked_for(model, wish, steps).cpu().double()
         row += [f"{share_right(model, steps):.3f}", f"{energy(drawn, unseen.double()):.3f}"]
     rows.append(row)
 rows.append(["unseen digits", None, None, f"{reader.score(unseen, truth):.3f}", *[None] * 3])

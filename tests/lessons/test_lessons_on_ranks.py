@@ -44,10 +44,14 @@ def test_two_ranks_train_and_ship_as_one(lesson, tmp_path):
     (first, second), (loud, silent) = run_on_two_ranks(lesson, tmp_path)
     assert first["trained"] == second["trained"] and first["trained"], "weights are equal bit by bit"
     assert all(call["steps"] >= 1 and call["weights"] for call in first["trained"])
-    assert first["saved"] == second["saved"] and first["saved"]
+    assert first["saved"] == second["saved"]
+    source = lesson.read_text(encoding="utf-8")
+    ships = any(line.startswith("cu.ship(") for line in source.splitlines())
+    assert first["saved"] or not ships, "what a lesson ships outside of `full` loops is shipped here, too"
     assert first["left"] == second["left"] and set(first["saved"]) <= set(first["left"])
     assert not [name for name in first["left"] if name.startswith(".")], "no half-written run"
-    assert [first["reads"], second["reads"]] == [0, 0], "no step waits for a number from the device"
+    waits = "linear_sum_assignment(" in source  # SciPy assigns on the CPU
+    assert [first["reads"], second["reads"]] == [0, 0] or waits, "no step waits for a number"
     assert silent == "" and loud.count("profile quick · seed 0") == 1
     shown = [line for line in loud.splitlines() if line.startswith(("[figure]", "[table]", "✓"))]
     assert len(set(shown)) == len(shown), "nothing is shown twice"

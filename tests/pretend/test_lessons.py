@@ -4,8 +4,10 @@ A few of these runs in each run of the suite, by turns; all of them in the full 
 --all`). A lesson joins when its source is there.
 """
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -34,17 +36,30 @@ def run_in_a_process(lesson, kind, folder) -> dict:
     return json.loads(out.read_text(encoding="utf-8"))
 
 
+def assigning(source: str) -> set[int]:
+    """Lines of functions that call SciPy's assignment, which is done on the CPU and has to wait."""
+    lines = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            if "linear_sum_assignment" in names:
+                lines |= set(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
 @pytest.mark.parametrize(
     ("lesson", "kind"), [pytest.param(*run, id=f"{run[0].stem}-{run[1]}") for run in share(RUNS, AT_ONCE)]
 )
 def test_a_lesson_runs_whole_on_the_device_and_no_step_waits_for_it(lesson, kind, tmp_path):
     found = run_in_a_process(lesson, kind, tmp_path)
     assert found["fault"] is None, found["fault"]
-    assert found["waits"] == [], "\n".join(found["waits"])
+    source = lesson.read_text(encoding="utf-8")
+    meant = assigning(source)
+    waits = [wait for wait in found["waits"] if int(re.search(r"\.py:(\d+)", wait)[1]) not in meant]
+    assert waits == [], "\n".join(waits)
     assert all(where == [kind] for where in found["trained"]), (
         "weights, buffers and averages are on the device"
     )
-    source = lesson.read_text(encoding="utf-8")
     if "cu.fit(" in source or "cu.loop(" in source:
         assert found["trained"] and found["reads"] >= len(found["trained"]), "losses are read at log points"
 
