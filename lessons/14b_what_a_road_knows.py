@@ -900,6 +900,7 @@ cu.table(
 # | mend it | assigned within the class, the noise knows nothing of it |
 # | compute $\log p(x)$ along the road | the plane's $\log p$, to 1e-3 |
 # | estimate a trace | one probe is off by 0.44, sixteen by 0.10 |
+# | say what few evaluations cost | to validation digits: ten 6.07, four 9.49, one 20 |
 # | jump to the end of a road | in the plane one evaluation comes to 0.0034, where a step of the teacher is at 0.8493 |
 #
 # **What breaks, and why.**

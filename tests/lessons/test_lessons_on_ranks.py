@@ -50,7 +50,7 @@ def test_two_ranks_train_and_ship_as_one(lesson, tmp_path):
     assert first["saved"] or not ships, "what a lesson ships outside of `full` loops is shipped here, too"
     assert first["left"] == second["left"] and set(first["saved"]) <= set(first["left"])
     assert not [name for name in first["left"] if name.startswith(".")], "no half-written run"
-    waits = "linear_sum_assignment(" in source  # SciPy assigns on the CPU
+    waits = lesson.stem.startswith("14b")  # its training steps go through the classes for SciPy
     assert [first["reads"], second["reads"]] == [0, 0] or waits, "no step waits for a number"
     assert silent == "" and loud.count("profile quick · seed 0") == 1
     shown = [line for line in loud.splitlines() if line.startswith(("[figure]", "[table]", "✓"))]
