@@ -610,6 +610,7 @@ cu.ship(
     {"flow": history.ema},
     history,
     what="flow matching from scratch, a U-Net of width 32",
+    samples=lambda: draw(velocity(history.ema), 1_000, ladder_of(10), seed=100),
 )
 
 # %%

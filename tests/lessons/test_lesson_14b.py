@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import course_utils as cu
-from course_utils import runs
+from course_utils import arena, runs
 from course_utils.checks.references import ref_14b
 from course_utils.lessons import lesson_06, lesson_14
 from tests.lessons.lesson_functions import load
@@ -225,3 +225,10 @@ def test_one_evaluation_draws_digits():
     read = cu.metrics.classifier()(images.float() / 255).softmax(1).max(1).values
     assert len(images) == 12 and (read > 0.9).float().mean() > 0.7
     assert one.figure("validation, n = 5,000") < 30
+
+
+def test_fewer_evaluations_are_quicker_in_the_arena():
+    entries = {entry.name: entry for entry in arena.entries() if not entry.own}
+    ten, four, one = (entries[f"14_{name}"].seconds for name in ("flow", "four", "one"))
+    assert 1.5 * one < four and 1.5 * four < ten
+    assert entries["14_ten"].seconds < entries["06_ddim"].seconds / 3

@@ -42,7 +42,7 @@ def log_likelihood(u, x, times, probe, trace):
 
     u(x, t) gives velocities; times is a list, uneven maybe; trace(u, x, t, probe) is (2),
     with a probe (B, …) to be used as it is. `checked_heun` is at hand; with a negative h it
-    walks back. The result carries no graph.
+    walks back. The result carries no graph, if u's answers carry none.
     """
     total = 0.0
     for later, t in zip(times[::-1], times[-2::-1]):
