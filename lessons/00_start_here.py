@@ -115,7 +115,7 @@ cu.table([[letter, what] for letter, what in zip(LETTERS, order)], ["row", "sour
 
 # %% tags=["figure"]
 # @title Figure: the map of the course
-HERE = (*(f"{number:02}" for number in range(15)), "A")
+HERE = (*(f"{number:02}" for number in range(16)), "A")
 SPINE = {
     "00": ("start\nhere", (0, 0)),
     "01": ("classify or\ngenerate", (1.38, 0)),
@@ -1045,7 +1045,7 @@ cu.quiz(questions, "Fourteen systems. Are there many right answers, and does it 
 # ## 6 · What they are for *(core)*
 #
 # Read the arrow as "many right outputs, draw one".
-# Lessons 00 to 14 and the toolbox are here; those from 15 on are to come.
+# Lessons 00 to 15 and the toolbox are here; those from 16 on are to come.
 #
 # | input → output | example | lesson |
 # |---|---|---|

@@ -511,7 +511,7 @@ cu.show(
 # A Gaussian has one hump, so halfway between two ways of writing is a highly probable place for it, while hardly anybody writes there.
 #
 # **An image given a caption** is the same $p(x \mid y)$ with a sentence as y.
-# Almost every caption is new, so one needs a network that turns *any* caption into a distribution with many humps (lesson 12, and 15, to come).
+# Almost every caption is new, so one needs a network that turns *any* caption into a distribution with many humps (lesson 12, and 15b, to come).
 #
 # Next comes the opponent: a neural network trained to give $p(y \mid x)$ from the same images.
 

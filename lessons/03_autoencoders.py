@@ -1340,7 +1340,7 @@ print(f"{share:.0%} of the draws of the fitted Gaussian land in holes of your cl
 # *Learning the density of the codes afterwards* is a method of its own.
 # Ghosh et al. (2020) regularise the decoder and fit a mixture to the codes, as in section 5, and report samples as good as those of VAEs.
 # VQ-VAE makes the codes discrete and learns their density with an autoregressive model (van den Oord et al., 2017; such models are [lesson 09](09_autoregressive.ipynb)'s).
-# Latent diffusion learns it by diffusion (Rombach et al., 2022; lesson 15, to come).
+# Latent diffusion learns it by diffusion (Rombach et al., 2022; lesson 15b, to come).
 #
 # *Compression.*
 # Learned image compression trains encoder, decoder and the entropy coder's density together, with bits plus distortion as the loss (Ballé et al., 2017).

@@ -1625,7 +1625,7 @@ cu.facts(
 # **Better priors.**
 # Section 10 found the prior wanting.
 # VampPrior (Tomczak and Welling, 2018) makes it a learned mixture of the encoder's own clouds; VQ-VAE (van den Oord et al., 2017) makes the codes discrete and learns an autoregressive prior over them.
-# A diffusion model as the prior over codes is *latent diffusion* (lesson 15, to come).
+# A diffusion model as the prior over codes is *latent diffusion* (lesson 15b, to come).
 #
 # **Better posteriors.**
 # A diagonal Gaussian is the smallest family.

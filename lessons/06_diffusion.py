@@ -1590,7 +1590,7 @@ cu.show(
 # - *The noisy end.*
 #   The clip $\beta_t\le0.999$ leaves $\bar\alpha_T$ at a few billionths; common schedules leave far more, and their models cannot draw a dark picture: *zero terminal SNR* (Lin et al., 2024).
 # - *Guidance* helps in the middle of the noise levels and harms at the noisy end (Kynkäänniemi et al., 2024); a *worse copy of the same network* can take the place of the unconditional one (Karras et al., 2024).
-# - *Larger:* latent diffusion works in a VAE's latents (Rombach et al., 2022), and transformers replace the U-Net (Peebles and Xie, 2023): lesson 15, to come.
+# - *Larger:* latent diffusion works in a VAE's latents (Rombach et al., 2022), and transformers replace the U-Net (Peebles and Xie, 2023): lesson 15b, to come.
 #   Flow matching (Lipman et al., 2023) is lesson 14's.
 
 #

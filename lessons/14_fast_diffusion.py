@@ -1183,7 +1183,7 @@ cu.facts(
 #
 # **Next.**
 # 14b: minibatch transport with labels, which ties the noise to the class; likelihoods along the road; consistency models.
-# Lesson 15, to come, steers a flow by sentences.
+# Lesson 15 ties pictures to sentences; 15b, to come, steers a flow by them.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*

@@ -989,7 +989,7 @@ cu.table(rows, ["", "seconds per 1,000 draws", "Fréchet distance, test digits"]
 # A consistency model learns from its own guesses: errors near the data travel back to the noise.
 #
 # **Next.**
-# Lesson 15, to come, steers a flow by sentences.
+# Lesson 15 ties pictures to sentences; 15b, to come, steers a flow by them.
 
 # %% [markdown]
 # ## Where this stands *(deeper)*

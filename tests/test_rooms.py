@@ -11,7 +11,7 @@ PACKAGE = ROOT / "course_utils"
 FLOORS = [
     {"system"},
     {"data", "nets"},
-    {"plots"},
+    {"plots", "scenes"},
     {"runs"},
     {"widgets"},
     {"train"},

@@ -325,6 +325,25 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             "order = torch.from_numpy(linear_sum_assignment(cost)[1])",
         ),
     },
+    "15.contrastive_loss": {
+        "F.normalize scales along axis 1 unless told otherwise": (
+            "seen = F.normalize(seen)",
+            "heard = F.normalize(heard)",
+            "choices = torch.cat([scores, seen @ F.normalize(more).T / temperature], 1)",
+        ),
+    },
+    "15.cross_attention": {
+        "the same two axes, named the other way round": (
+            "q = query(x).unflatten(-1, (heads, -1)).transpose(2, 1)",
+            "k = key(memory).unflatten(-1, (heads, -1)).transpose(2, 1)",
+            "v = value(memory).unflatten(-1, (heads, -1)).transpose(2, 1)",
+            "scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])",
+            "return ((weights @ v).transpose(2, 1).flatten(2), weights)",
+        ),
+        "of four axes, number 2 is the last but one": (
+            "scores = q @ k.transpose(-1, 2) / math.sqrt(q.shape[-1])",
+        ),
+    },
     "A.log_sum_exp": {
         "any finite number does where the maximum is infinite": (
             "top = torch.where(top.isfinite(), top, 1.0)",
