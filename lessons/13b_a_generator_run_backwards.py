@@ -363,7 +363,8 @@ for k, (name, mark) in enumerate(marks.items()):
         off.clamp(min=1e-6), far, mark, ms=9, color=cu.plots.PALETTE[k], label=label
     )
 axes[0].axhline(128**0.5, color="#555555", ls="--")
-axes[0].text(1.2e-6, 11.6, "two random latents", fontsize=11)
+across = axes[0].get_yaxis_transform()  # x from 0 to 1, whatever errors there are
+axes[0].text(0.02, 11.6, "two random latents", fontsize=11, transform=across)
 axes[0].set(xlabel="error of the pixels", ylabel="distance from the true z", ylim=(-0.7, 20.5))
 axes[0].set_title("An exact picture has its true latent")
 axes[0].legend(fontsize=11, loc="upper left", bbox_to_anchor=(0.02, 0.52))
