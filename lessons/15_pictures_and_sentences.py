@@ -311,7 +311,7 @@ class Pair(nn.Module):
 # Each picture has three sentences for training (the fourth is held out), and each step takes one of them.
 
 
-# %%
+# %% tags=["shared"]
 def sayings(some):
     """Sentences of scenes in the three patterns of training, as numbers: (n, 3, 16)."""
     ways = []
@@ -326,6 +326,7 @@ def one_of(choices):
     return choices[torch.arange(len(choices), device=choices.device), picked]
 
 
+# %%
 def pair_loss(model, x, told):
     """Equation (1) for pictures and one sentence of each."""
     return checked_contrastive(model.see(x), model.hear(one_of(told)), model.temperature)
@@ -513,7 +514,7 @@ SWAPS = ("colours", "kinds", "order")
 
 
 # %% [markdown]
-# **Predict:** how many of these does a machine get right that finds nine of ten sentences among a thousand?
+# **Predict:** how many of these does a machine get right that finds eight of ten sentences among a thousand?
 
 
 # %%
@@ -570,12 +571,12 @@ cu.facts("questions of a batch of 256 that need order", f"{needed / batches_seen
 # %% [markdown]
 # Of 256 questions about sentences one, on average, needs it.
 # Nearly nothing that training asks needs the order of words, so nearly nothing makes the network read it.
-# The large models of the web fail such tests, too, and for this reason (Yuksekgonul et al., 2023; Thrush et al., 2022).
+# The large models of the web fail such tests, too (Thrush et al., 2022), and this is the reason given: their training and their tests can be passed without order (Yuksekgonul et al., 2023).
 #
 # ### The repair
 #
 # Ask the question in training: each picture gets, as a further wrong answer, its own sentence with something exchanged, a **hard negative**.
-# For one thing alone, one of its words is replaced.
+# For one thing alone, its colour is replaced.
 # The network, the steps and the pictures stay the same.
 
 
@@ -664,7 +665,7 @@ cu.table(
 # %% [markdown]
 # Colours: from 0.570 to 0.998, and among a thousand, too, more are found.
 # But it has a price, in the last row: of sentences told in a way that training never used *fewer* are found.
-# Having to mind the places of words, the network learned the places of three ways of telling.
+# Having to mind the places of words, the network presumably learned the places of three ways of telling.
 #
 # **A machine learns to tell apart what it is asked to tell apart, and no more.**
 

@@ -70,6 +70,20 @@ class Pair(nn.Module):
         return (-self.sharp).exp().clamp(min=0.01)
 
 
+def sayings(some):
+    """Sentences of scenes in the three patterns of training, as numbers: (n, 3, 16)."""
+    ways = []
+    for pattern in range(3):
+        ways.append(scenes.encode([scenes.say(scene, pattern) for scene in some]))
+    return torch.stack(ways, 1)
+
+
+def one_of(choices):
+    """One row of each: (B, m, 16) → (B, 16)."""
+    picked = torch.randint(choices.shape[1], (len(choices),), device=choices.device)
+    return choices[torch.arange(len(choices), device=choices.device), picked]
+
+
 # Section 3 · A bag of words
 
 def swapped(scene, how):
@@ -177,6 +191,8 @@ __all__ = [
     "checked_graded",
     "checked_nats",
     "convolutions",
+    "one_of",
+    "sayings",
     "swapped",
     "write",
 ]

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.data.pixels import to_uint8
 from course_utils.data.split import Split
 from course_utils.scenes.scene import COLOURS, SHAPES, Scene, Thing
 from course_utils.system.numbers import whole
@@ -194,5 +195,5 @@ def render(
             colour = torch.tensor(RGB[thing.colour], dtype=torch.float32)[:, None, None]
             picture[:, top : top + e, left : left + e] = colour * mask
             where[:, top : top + e, left : left + e] = 255
-    pictures = (pictures * 255).round().to(torch.uint8)
+    pictures = to_uint8(pictures)
     return (pictures, maps) if boxes else pictures

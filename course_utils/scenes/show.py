@@ -38,5 +38,5 @@ def draw_told(pictures: Tensor, lines: list[str], columns: int = 4, colours: lis
             picture = picture.clamp(0, 1)
         ax.imshow(picture.permute(1, 2, 0).numpy(), interpolation="nearest")
         ink = colours[i] if colours else "black"
-        ax.set_title(lines[i], fontsize=12, y=-0.03, va="top", color=ink)
+        ax.set_title(lines[i], loc="left", fontsize=12, y=-0.03, va="top", color=ink)
     return fig

@@ -15,7 +15,7 @@ def test_a_sentence_is_folded_between_words_and_loses_none():
 
 def test_each_picture_has_its_line_and_empty_places_show_nothing():
     fig = scenes.draw_told(torch.rand(5, 3, 8, 8) * 3 - 1, list("abcde"), columns=3)
-    assert [ax.get_title() for ax in fig.axes] == ["a", "b", "c", "d", "e", ""]
+    assert [ax.get_title("left") for ax in fig.axes] == ["a", "b", "c", "d", "e", ""]
     assert [len(ax.images) for ax in fig.axes] == [1, 1, 1, 1, 1, 0]
 
 
